@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// orderArgs puts global options before the command and the command's options
+// before its arguments, so that users may write them in any order. The library
+// stops looking for options at the first argument.
+func orderArgs(app *cli.App, args []string) ([]string, error) {
+	globals := flagsByName(append(app.Flags, cli.HelpFlag, cli.VersionFlag))
+	var command *cli.Command
+	var before, options, positional []string
+	rest := args[1:]
+	for len(rest) > 0 {
+		arg := rest[0]
+		rest = rest[1:]
+		switch {
+		case arg == "--":
+			positional = append(positional, rest...)
+			rest = nil
+		case len(arg) < 2 || arg[0] != '-':
+			if command == nil {
+				if command = app.Command(arg); command == nil {
+					return nil, usagef("there is no command %q: see export2batch --help", arg)
+				}
+				continue
+			}
+			positional = append(positional, arg)
+		default:
+			name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+			flag := globals[name]
+			into := &before
+			if command != nil {
+				if own := flagsByName(append(command.Flags, cli.HelpFlag))[name]; own != nil {
+					flag, into = own, &options
+				}
+			}
+			if flag == nil {
+				where := "export2batch"
+				if command != nil {
+					where += " " + command.Name
+				}
+				return nil, usagef("there is no option %s: see %s --help", arg, where)
+			}
+			*into = append(*into, arg)
+			if _, isBool := flag.(*cli.BoolFlag); !isBool && !hasValue {
+				if len(rest) == 0 {
+					return nil, usagef("the option %s needs a value", arg)
+				}
+				*into = append(*into, rest[0])
+				rest = rest[1:]
+			}
+		}
+	}
+	out := append(args[:1:1], before...)
+	if command == nil {
+		return append(out, positional...), nil
+	}
+	out = append(append(out, command.Name), options...)
+	return append(append(out, "--"), positional...), nil
+}
+
+func flagsByName(flags []cli.Flag) map[string]cli.Flag {
+	byName := map[string]cli.Flag{}
+	for _, f := range flags {
+		for _, name := range f.Names() {
+			byName[name] = f
+		}
+	}
+	return byName
+}

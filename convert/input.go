@@ -1,0 +1,247 @@
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"export2batch/internal/durable"
+	"export2batch/internal/eventfile"
+	"export2batch/internal/finding"
+	"export2batch/internal/jsonscan"
+	"export2batch/internal/source"
+	"export2batch/internal/stage"
+)
+
+// record is what is kept of a finished input.
+type record struct {
+	Input          stage.Input       `json:"input"`
+	Events         eventfile.Info    `json:"events"`
+	Identities     eventfile.Info    `json:"identities"`
+	Rejected       []string          `json:"rejected,omitempty"` // files with what was set aside
+	Summary        Summary           `json:"summary"`
+	HasInsertIDKey bool              `json:"has_insert_id_key"`
+	Findings       []finding.Finding `json:"findings,omitempty"` // about the input as a whole
+}
+
+const flushAt = 256 << 10 // bytes of output held back
+
+// conversion is one input on its way.
+type conversion struct {
+	run    *run
+	in     *source.Input
+	rec    *record
+	mapper *mapper
+
+	events     *eventfile.Writer
+	identities *eventfile.Writer
+	rejected   *durable.File // made when the first line is set aside
+	out        []byte
+	aside      []byte
+}
+
+// convertInput converts one input into its files. When it fails, none of them
+// stands under its final name.
+func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record) (err error) {
+	c := &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.o.Rules)}
+	suffix := r.o.Compress.Suffix()
+	name := "events/" + in.Name + suffix
+	if c.events, err = eventfile.Create(r.folder.FS, r.folder.File(name), name, r.o.Compress); err != nil {
+		return err
+	}
+	defer c.events.Abort()
+	name = "identities/" + in.Name + suffix
+	if c.identities, err = eventfile.Create(r.folder.FS, r.folder.File(name), name, r.o.Compress); err != nil {
+		return err
+	}
+	defer c.identities.Abort()
+	defer func() {
+		if c.rejected != nil {
+			c.rejected.Abort()
+		}
+	}()
+	lines, err := in.Lines()
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	if err := c.read(ctx, lines); err != nil {
+		return err
+	}
+	size, sum, err := lines.Sum()
+	if err != nil {
+		return err
+	}
+	if in.Size >= 0 && in.Kind != source.Unknown && size < in.Size && len(rec.Findings) == 0 {
+		return fmt.Errorf("only %d of %d bytes could be read", size, in.Size)
+	}
+	rec.Input = stage.Input{Name: in.File, Member: in.Member, Size: size, SHA256: sum}
+	return c.commit()
+}
+
+// read takes every line to where it belongs.
+func (c *conversion) read(ctx context.Context, lines *source.Lines) error {
+	var reported int64
+	for n := 0; ; n++ {
+		if n&1023 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			c.run.o.Meter.Add(0, lines.Stored()-reported)
+			reported = lines.Stored()
+		}
+		line, err := lines.Next()
+		var damage *source.DamageError
+		switch {
+		case err == nil:
+			err = c.line(line, lines.Number())
+		case errors.Is(err, source.ErrTooLong):
+			err = c.longLine(lines)
+		case errors.As(err, &damage):
+			err = c.damaged(line, lines.Number(), damage)
+			if err == nil {
+				return c.flush()
+			}
+		case err == io.EOF:
+			return c.flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *conversion) line(line []byte, number int64) error {
+	if blank(line) {
+		return nil
+	}
+	out, v := c.mapper.event(c.out, line)
+	c.out = out
+	s := &c.rec.Summary
+	switch v.kind {
+	case written:
+		s.Read++
+		s.Written++
+		c.events.Count(v.time)
+	case dropped:
+		s.Read++
+		s.Drop(v.rule)
+	case mergedIDs:
+		s.MergedIDLines++
+		s.MergedIDFiles = 1
+	case rejected:
+		s.Read++
+		s.Reject(v.rule)
+		return c.setAside(number, v.rule, v.reason, line)
+	}
+	c.run.o.Meter.Add(1, 0)
+	if len(c.out) >= flushAt || len(c.mapper.pairs.lines) >= flushAt {
+		return c.flush()
+	}
+	return nil
+}
+
+func blank(line []byte) bool {
+	for _, b := range line {
+		if b != ' ' && b != '\t' && b != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+// setAside keeps a line that cannot become an event, with the reason.
+func (c *conversion) setAside(number int64, rule, reason string, line []byte) error {
+	place := c.in.Place(number)
+	c.report(place, rule, reason)
+	c.aside = finding.AppendRejected(c.aside[:0], place, rule, reason, line)
+	return c.writeAside()
+}
+
+func (c *conversion) report(place finding.Place, rule, reason string) {
+	c.run.report(finding.Finding{Place: place, Rule: rule, Severity: finding.Error, Message: reason})
+}
+
+func (c *conversion) writeAside() (err error) {
+	if c.rejected == nil {
+		name := "rejected/" + c.in.Name + ".ndjson"
+		if c.rejected, err = durable.Create(c.run.folder.FS, c.run.folder.File(name)); err != nil {
+			return err
+		}
+		c.rec.Rejected = append(c.rec.Rejected, name)
+	}
+	_, err = c.rejected.Write(c.aside)
+	return err
+}
+
+// longLine streams a line over source.MaxLine into a file of its own.
+func (c *conversion) longLine(lines *source.Lines) error {
+	place := c.in.Place(lines.Number())
+	name := fmt.Sprintf("rejected/%s.line-%d.raw", c.in.Name, place.Line)
+	f, err := durable.Create(c.run.folder.FS, c.run.folder.File(name))
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	size, err := lines.CopyLong(f)
+	if err != nil && !errors.As(err, new(*source.DamageError)) {
+		return err // damage shows again at the next line
+	}
+	if err := f.Commit(); err != nil {
+		return err
+	}
+	c.rec.Rejected = append(c.rec.Rejected, name)
+	c.rec.Summary.Read++
+	c.rec.Summary.Reject(ruleTooLong)
+	reason := fmt.Sprintf("the line has %d bytes, more than %d, and is kept in %s", size, source.MaxLine, name)
+	c.report(place, ruleTooLong, reason)
+	c.aside = finding.AppendRejectedRaw(c.aside[:0], place, ruleTooLong, reason, name)
+	return c.writeAside()
+}
+
+// damaged ends an input that cannot be read further. A last line that was cut
+// off is set aside, unless it happens to be whole.
+func (c *conversion) damaged(rest []byte, number int64, damage *source.DamageError) error {
+	f := finding.Finding{Place: c.in.Place(number), Rule: ruleDamaged, Severity: finding.Error,
+		Message: damage.Reason + "; what could be read before is converted"}
+	c.rec.Findings = append(c.rec.Findings, f)
+	c.run.report(f)
+	if blank(rest) {
+		return nil
+	}
+	if _, err := jsonscan.Check(rest); err != nil {
+		c.rec.Summary.Read++
+		c.rec.Summary.Reject(ruleDamaged)
+		return c.setAside(number, ruleDamaged, "the line was cut off: "+damage.Reason, rest)
+	}
+	return c.line(rest, number)
+}
+
+func (c *conversion) flush() error {
+	if err := c.events.Write(c.out); err != nil {
+		return err
+	}
+	c.out = c.out[:0]
+	err := c.identities.Write(c.mapper.pairs.lines)
+	c.mapper.pairs.lines = c.mapper.pairs.lines[:0]
+	return err
+}
+
+// commit gives the files their names. The events come last: with them the
+// input is done.
+func (c *conversion) commit() (err error) {
+	c.rec.HasInsertIDKey = c.mapper.hasIDKey
+	c.rec.Summary.InsertIDs, c.rec.Summary.Lost = c.mapper.insertIDs, c.mapper.lostCounts()
+	if c.rejected != nil {
+		if err := c.rejected.Commit(); err != nil {
+			return err
+		}
+	}
+	if c.rec.Identities, err = c.identities.Commit(); err != nil {
+		return err
+	}
+	c.rec.Identities.Events = c.mapper.pairs.n
+	c.rec.Events, err = c.events.Commit()
+	return err
+}

@@ -1,0 +1,228 @@
+// Package jsonscan walks JSON text once, validating all of it, and tells where
+// the members of its outermost object are. It copies and decodes nothing.
+//
+// What it accepts is what RFC 8259 calls JSON, with four rules added that an
+// import that cannot be undone needs: the text is valid UTF-8, an escaped
+// surrogate comes in pairs, no key of the outermost object occurs twice, and
+// containers are at most MaxDepth deep. An error names the offset and the
+// reason, never the content.
+//
+// All functions are safe for concurrent use; results point into the caller's
+// bytes.
+package jsonscan
+
+import (
+	"fmt"
+	"math"
+)
+
+// MaxDepth is how many objects and arrays may be open at once, the outermost
+// included. Amplitude takes 40 levels of properties; encoding/json reads 10000.
+const MaxDepth = 1000
+
+// Kind is the type of a JSON value.
+type Kind uint8
+
+// The types of JSON values.
+const (
+	Null Kind = iota + 1
+	Bool
+	Number
+	String
+	Object
+	Array
+)
+
+// String gives the name JSON Schema has for the kind.
+func (k Kind) String() string {
+	switch k {
+	case Null:
+		return "null"
+	case Bool:
+		return "boolean"
+	case Number:
+		return "number"
+	case String:
+		return "string"
+	case Object:
+		return "object"
+	case Array:
+		return "array"
+	}
+	return "invalid"
+}
+
+// Field is one member of an object, as offsets into the scanned text.
+type Field struct {
+	KeyStart, KeyEnd uint32 // the key, without its quotes
+	Start, End       uint32 // the value, with quotes, braces or brackets
+	Depth            uint16 // containers open inside the value: 0 a scalar, 1 {} or [1]
+	Kind             Kind
+	KeyEscaped       bool // the key holds a backslash
+	Escaped          bool // the value is a string that holds a backslash
+}
+
+// Key returns the key as it stands in the text, which is its value unless
+// KeyEscaped.
+func (f *Field) Key(text []byte) []byte { return text[f.KeyStart:f.KeyEnd] }
+
+// Value returns the value as it stands in the text.
+func (f *Field) Value(text []byte) []byte { return text[f.Start:f.End] }
+
+// Span is one element of an array, as offsets into the scanned text.
+type Span struct {
+	Start, End uint32
+	Kind       Kind
+}
+
+// Value returns the element as it stands in the text.
+func (s Span) Value(text []byte) []byte { return text[s.Start:s.End] }
+
+// SyntaxError says where and why a text is not acceptable JSON.
+type SyntaxError struct {
+	Offset int // bytes before the fault
+	Reason string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("byte %d: %s", e.Offset+1, e.Reason)
+}
+
+func fault(at int, reason string) error { return &SyntaxError{Offset: at, Reason: reason} }
+
+// Fields appends the members of the object that text holds to dst, in their
+// order, and validates the whole text.
+func Fields(dst []Field, text []byte) ([]Field, error) {
+	if uint64(len(text)) > math.MaxUint32 {
+		return dst, fault(0, "text of 4 GiB or more")
+	}
+	base := len(dst)
+	i := skipSpace(text, 0)
+	if i == len(text) {
+		return dst, fault(i, "no value")
+	}
+	if text[i] != '{' {
+		return dst, fault(i, "not an object")
+	}
+	var seen keySet
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == '}' {
+		return dst, end(text, i+1)
+	}
+	for {
+		var f Field
+		if i >= len(text) {
+			return dst, fault(i, "text ends inside an object")
+		}
+		if text[i] != '"' {
+			return dst, fault(i, "a key is expected")
+		}
+		keyEnd, escaped, err := skipString(text, i+1)
+		if err != nil {
+			return dst, err
+		}
+		f.KeyStart, f.KeyEnd, f.KeyEscaped = uint32(i+1), uint32(keyEnd), escaped
+		if i, err = colon(text, keyEnd+1); err != nil {
+			return dst, err
+		}
+		f.Start = uint32(i)
+		if i < len(text) && text[i] == '"' {
+			if i, f.Escaped, err = skipString(text, i+1); err != nil {
+				return dst, err
+			}
+			i++
+			f.Kind = String
+		} else {
+			var depth int
+			if i, depth, f.Kind, err = skipValue(text, i, 1); err != nil {
+				return dst, err
+			}
+			f.Depth = uint16(depth)
+		}
+		f.End = uint32(i)
+		dst = append(dst, f)
+		if !seen.add(text, dst[base:]) {
+			return dst, fault(int(f.KeyStart), "a key occurs twice")
+		}
+		if i = skipSpace(text, i); i >= len(text) {
+			return dst, fault(i, "text ends inside an object")
+		}
+		switch text[i] {
+		case ',':
+			i = skipSpace(text, i+1)
+		case '}':
+			return dst, end(text, i+1)
+		default:
+			return dst, fault(i, "a comma or closing brace is expected")
+		}
+	}
+}
+
+// Elements appends the elements of the array that text holds to dst, in their
+// order, and validates the whole text.
+func Elements(dst []Span, text []byte) ([]Span, error) {
+	if uint64(len(text)) > math.MaxUint32 {
+		return dst, fault(0, "text of 4 GiB or more")
+	}
+	i := skipSpace(text, 0)
+	if i == len(text) || text[i] != '[' {
+		return dst, fault(i, "not an array")
+	}
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == ']' {
+		return dst, end(text, i+1)
+	}
+	for {
+		i = skipSpace(text, i)
+		stop, _, kind, err := skipValue(text, i, 1)
+		if err != nil {
+			return dst, err
+		}
+		dst = append(dst, Span{Start: uint32(i), End: uint32(stop), Kind: kind})
+		if i = skipSpace(text, stop); i >= len(text) {
+			return dst, fault(i, "text ends inside an array")
+		}
+		switch text[i] {
+		case ',':
+			i++
+		case ']':
+			return dst, end(text, i+1)
+		default:
+			return dst, fault(i, "a comma or closing bracket is expected")
+		}
+	}
+}
+
+// Check validates one JSON value of any kind and returns its kind.
+func Check(text []byte) (Kind, error) {
+	i, _, kind, err := skipValue(text, skipSpace(text, 0), 0)
+	if err != nil {
+		return 0, err
+	}
+	return kind, end(text, i)
+}
+
+func end(text []byte, i int) error {
+	if i = skipSpace(text, i); i < len(text) {
+		return fault(i, "text after the value")
+	}
+	return nil
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// colon skips to the value behind a key.
+func colon(b []byte, i int) (int, error) {
+	if i = skipSpace(b, i); i >= len(b) {
+		return i, fault(i, "text ends inside an object")
+	}
+	if b[i] != ':' {
+		return i, fault(i, "a colon is expected")
+	}
+	return skipSpace(b, i+1), nil
+}

@@ -1,0 +1,213 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"export2batch/internal/finding"
+	"export2batch/internal/stage"
+)
+
+// Set is what a list of arguments means.
+type Set struct {
+	Inputs   []Input
+	Findings []finding.Finding // files and members that cannot be inputs
+	Ignored  int               // files of a folder that are no data by name and content
+}
+
+// Options say how arguments are read.
+type Options struct {
+	Stdin io.Reader // what "-" means; nil: not allowed
+	// Stages names the stage folders that may be given, by their stage. Others
+	// are refused. In a stage folder only the files of its manifest are inputs.
+	Stages []string
+}
+
+// Expand finds the inputs that args name, in the order of args; within a
+// folder or an archive in natural order of their paths (hour 2 before hour
+// 10), so that the order does not depend on how the files were delivered.
+// An argument that cannot be read at all is an error.
+func Expand(args []string, o Options) (*Set, error) {
+	e := expander{o: o, names: names{}}
+	for _, arg := range args {
+		if err := e.argument(arg); err != nil {
+			return nil, err
+		}
+	}
+	if len(e.set.Inputs) == 0 && len(e.set.Findings) == 0 {
+		return nil, fmt.Errorf("nothing to read in %s: no zip, gzip, zstd, Parquet or JSON files%s", strings.Join(args, ", "), ignoredHint(e.set.Ignored))
+	}
+	return &e.set, nil
+}
+
+func ignoredHint(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d other files)", n)
+}
+
+type expander struct {
+	o     Options
+	names names
+	set   Set
+}
+
+func (e *expander) argument(arg string) error {
+	if arg == "-" {
+		if e.o.Stdin == nil {
+			return errors.New("standard input cannot be read here")
+		}
+		in := stdinInput(e.o.Stdin)
+		in.Name = e.names.take(in.Name)
+		e.set.Inputs = append(e.set.Inputs, in)
+		return nil
+	}
+	info, err := os.Stat(arg)
+	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?[") {
+		return e.pattern(arg)
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return e.folder(arg)
+	}
+	return e.file(arg, filepath.Base(arg), info, true)
+}
+
+// isNoData is the error for a file that the user named and that is no input.
+func isNoData(path string) error {
+	return fmt.Errorf("%s: neither zip, gzip, zstd, Parquet nor JSON", path)
+}
+
+func (e *expander) pattern(pattern string) error {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		return fmt.Errorf("%s: %w", pattern, err)
+	}
+	if len(matches) == 0 {
+		return fmt.Errorf("no file matches %s", pattern)
+	}
+	slices.SortFunc(matches, naturalCompare)
+	for _, m := range matches {
+		if err := e.argument(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *expander) folder(dir string) error {
+	m, err := stage.Load(dir)
+	if err == nil {
+		return e.stageFolder(dir, m)
+	}
+	if !errors.Is(err, stage.ErrNotStage) {
+		return err
+	}
+	type found struct {
+		path, rel string
+		info      fs.FileInfo
+	}
+	var files []found
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if path != dir && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			return nil
+		}
+		info, err := os.Stat(path) // a link to a file is read as the file
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return nil
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		files = append(files, found{path, filepath.ToSlash(rel), info})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(files, func(a, b found) int { return naturalCompare(a.rel, b.rel) })
+	for _, f := range files {
+		if err := e.file(f.path, f.rel, f.info, looksLikeData(f.rel)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
+	if !slices.Contains(e.o.Stages, m.Stage) {
+		return fmt.Errorf("%s is the result of %s, which this command does not read", dir, m.Stage)
+	}
+	for _, f := range m.Files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Name))
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("%s: manifest.json names a file that cannot be read: %w", dir, err)
+		}
+		if info.Size() != f.Bytes {
+			return fmt.Errorf("%s has %d bytes where manifest.json says %d: the folder was changed", path, info.Size(), f.Bytes)
+		}
+		in := fileInput(path, info, Unknown)
+		if in.Kind, err = sniff(in.open); err != nil {
+			return err
+		}
+		in.Name = e.names.take(f.Name)
+		e.set.Inputs = append(e.set.Inputs, in)
+	}
+	return nil
+}
+
+// file adds one file. Meant tells that the user named it, or that its name is
+// one of data: then it is an input, a finding or an error, never left out.
+func (e *expander) file(path, rel string, info fs.FileInfo, meant bool) error {
+	in := fileInput(path, info, Unknown)
+	kind, err := sniff(in.open)
+	if err != nil {
+		return err
+	}
+	in.Kind = kind
+	switch {
+	case kind == ZipArchive:
+		return e.archive(path, rel, info)
+	case kind == ParquetFile:
+		e.find(finding.Place{File: path}, "parquet", "Parquet files are not read yet")
+		return nil
+	case kind == Unknown && looksLikeData(rel), kind == Empty && meant:
+		in.Kind = Text
+	case kind == Unknown && meant:
+		return isNoData(path)
+	case kind == Unknown, kind == Empty:
+		e.set.Ignored++
+		return nil
+	}
+	in.Name = e.names.take(rel)
+	e.set.Inputs = append(e.set.Inputs, in)
+	return nil
+}
+
+func (e *expander) find(p finding.Place, rule, message string) {
+	e.set.Findings = append(e.set.Findings, finding.Finding{Place: p, Rule: rule, Severity: finding.Error, Message: message})
+}

@@ -1,0 +1,258 @@
+package source
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"io/fs"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrTooLong is returned by Next for a line of more than MaxLine bytes, which
+// CopyLong must take before the next line is asked for.
+var ErrTooLong = errors.New("line longer than 32 MiB")
+
+// DamageError says that an input cannot be read to its end.
+type DamageError struct {
+	Reason string
+	Err    error
+}
+
+func (e *DamageError) Error() string { return e.Reason }
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// Lines reads the lines of an input. It is not safe for concurrent use.
+type Lines struct {
+	raw    *countedReader // the stored bytes
+	closer io.Closer
+	text   io.Reader // decompressed
+	zst    *zstd.Decoder
+
+	buf        []byte
+	start, end int // what of buf is not yet delivered
+	number     int64
+	long       bool  // the line at start goes on past buf
+	err        error // what reading ended with
+}
+
+const (
+	firstBuffer = 256 << 10
+	maxWindow   = 128 << 20 // bytes of history zstd may ask for, as the zstd command allows
+)
+
+// Lines opens the input. Damage at its very start is reported by Next.
+func (in *Input) Lines() (*Lines, error) {
+	r, err := in.open()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lines{raw: &countedReader{r: r, sum: sha256.New()}, closer: r, buf: make([]byte, firstBuffer)}
+	if in.Size < 0 && in.Kind == Text { // standard input, or a member without a known size: look only now
+		head := make([]byte, sniffed)
+		n, err := io.ReadFull(l.raw, head)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			r.Close()
+			return nil, err
+		}
+		l.decode(KindOf(head[:n]), io.MultiReader(bytes.NewReader(head[:n]), l.raw))
+	} else {
+		l.decode(in.Kind, l.raw)
+	}
+	return l, nil
+}
+
+func (l *Lines) decode(kind Kind, r io.Reader) {
+	switch kind {
+	case GzipData:
+		gz, err := gzip.NewReader(r)
+		if err != nil {
+			l.err = damage(err)
+			return
+		}
+		l.text = gz
+	case ZstdData:
+		dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			l.err = damage(err)
+			return
+		}
+		l.text, l.zst = dec, dec
+	case ZipArchive:
+		l.err = &DamageError{Reason: "a zip archive cannot be read from here: give the file itself"}
+	case ParquetFile:
+		l.err = &DamageError{Reason: "Parquet is not read yet"}
+	default:
+		l.text = r
+	}
+	if l.err == nil {
+		l.fill()
+		if l.end >= len(bom) && bytes.Equal(l.buf[:len(bom)], bom) {
+			l.start = len(bom)
+		}
+	}
+}
+
+// Next returns the next line without its newline; it is valid until the next
+// call. Behind the last line it returns io.EOF. For an input that cannot be
+// read to its end it returns a *DamageError, with the beginning of the line
+// that was cut off, if there is one: Number counts that line too.
+func (l *Lines) Next() ([]byte, error) {
+	searched := l.start
+	for {
+		if i := bytes.IndexByte(l.buf[searched:l.end], '\n'); i >= 0 {
+			if searched+i-l.start > MaxLine {
+				l.number++
+				l.long = true
+				return nil, ErrTooLong
+			}
+			line := l.buf[l.start : searched+i]
+			l.start = searched + i + 1
+			l.number++
+			return line, nil
+		}
+		searched = l.end
+		if l.end-l.start > MaxLine {
+			l.number++
+			l.long = true
+			return nil, ErrTooLong
+		}
+		if l.err != nil {
+			rest := l.buf[l.start:l.end]
+			l.start = l.end
+			if len(rest) > 0 {
+				l.number++
+				if l.err == io.EOF {
+					return rest, nil
+				}
+			}
+			return rest, l.err
+		}
+		moved := l.start
+		l.fill()
+		searched -= moved - l.start
+	}
+}
+
+// fill reads more text behind what is not yet delivered.
+func (l *Lines) fill() {
+	if l.end == len(l.buf) {
+		if l.start > len(l.buf)/2 || l.start > 0 && l.end-l.start <= len(l.buf)/2 {
+			l.end = copy(l.buf, l.buf[l.start:l.end])
+		} else {
+			grown := make([]byte, min(2*len(l.buf), MaxLine+firstBuffer))
+			l.end = copy(grown, l.buf[l.start:l.end])
+			l.buf = grown
+		}
+		l.start = 0
+	}
+	for l.err == nil {
+		n, err := l.text.Read(l.buf[l.end:])
+		l.end += n
+		if err != nil {
+			l.err = damage(err)
+		}
+		if n > 0 {
+			return
+		}
+	}
+}
+
+// CopyLong writes the line that was too long to w, without its newline, and
+// returns its length in bytes. A *DamageError means that it was cut off.
+func (l *Lines) CopyLong(w io.Writer) (n int64, err error) {
+	for l.long {
+		chunk := l.buf[l.start:l.end]
+		i := bytes.IndexByte(chunk, '\n')
+		if i >= 0 {
+			chunk = chunk[:i]
+			l.long = false
+		}
+		m, err := w.Write(chunk)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+		l.start += len(chunk)
+		if i >= 0 {
+			l.start++
+			break
+		}
+		l.start, l.end = 0, 0
+		if l.err != nil {
+			l.long = false
+			if l.err == io.EOF {
+				return n, nil
+			}
+			return n, l.err
+		}
+		l.fill()
+	}
+	return n, nil
+}
+
+// Number is the number of the line that Next returned last, from 1.
+func (l *Lines) Number() int64 { return l.number }
+
+// Stored is how many bytes were read so far, as stored.
+func (l *Lines) Stored() int64 { return l.raw.n }
+
+// Sum reads what is left of the stored bytes and returns how many there are
+// and their SHA-256, so that also a damaged input is named by its content.
+func (l *Lines) Sum() (size int64, sum string, err error) {
+	if _, err := io.Copy(io.Discard, l.raw); err != nil && !errors.As(damage(err), new(*DamageError)) {
+		return 0, "", err
+	}
+	return l.raw.n, hex.EncodeToString(l.raw.sum.Sum(nil)), nil
+}
+
+// Close releases the input.
+func (l *Lines) Close() error {
+	if l.zst != nil {
+		l.zst.Close()
+	}
+	return l.closer.Close()
+}
+
+// damage tells damaged data from a device or file system that fails: those
+// errors carry a path.
+func damage(err error) error {
+	var device *fs.PathError
+	if err == io.EOF || errors.As(err, &device) {
+		return err
+	}
+	var corrupt flate.CorruptInputError
+	reason := "the compressed data is damaged (" + err.Error() + ")"
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		reason = "the data is cut short"
+	case errors.Is(err, gzip.ErrHeader):
+		reason = "bytes that are not gzip stand behind the gzip data"
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
+		reason = "the checksum does not match: events of this input may be damaged"
+	case errors.As(err, &corrupt):
+		reason = "the compressed data is damaged"
+	case errors.Is(err, zip.ErrAlgorithm):
+		reason = "the archive packs this member in an unknown way"
+	}
+	return &DamageError{Reason: reason, Err: err}
+}
+
+type countedReader struct {
+	r   io.Reader
+	n   int64
+	sum hash.Hash
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.sum.Write(p[:n])
+	return n, err
+}
