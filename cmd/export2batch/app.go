@@ -59,6 +59,7 @@ func newApp(ui *ui) *cli.App {
 		},
 		Commands: []*cli.Command{
 			convertCommand(ui),
+			partitionCommand(ui),
 		},
 	}
 	for _, c := range app.Commands {

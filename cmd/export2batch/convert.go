@@ -91,9 +91,9 @@ func convertVerdict(s convert.Summary) error {
 }
 
 func printConvert(w io.Writer, s convert.Summary, out string) {
-	fmt.Fprintf(w, "convert: %s read from %s files = %s + %s + %s, %s events/s\n",
+	fmt.Fprintf(w, "convert: %s read from %s files = %s + %s + %s, %s\n",
 		progress.Thousands(s.Read), progress.Thousands(s.Files), count(s.Written, "written", nil),
-		count(s.Rejected, "rejected", s.RejectedBy), count(s.Dropped, "dropped", s.DroppedBy), progress.Thousands(int64(s.EventsPerSecond)))
+		count(s.Rejected, "rejected", s.RejectedBy), count(s.Dropped, "dropped", s.DroppedBy), rate(s.EventsPerSecond, s.Finished))
 	if s.MergedIDLines > 0 {
 		fmt.Fprintf(w, "  %s merged-ID lines in %s files skipped: they are not events\n", progress.Thousands(s.MergedIDLines), progress.Thousands(s.MergedIDFiles))
 	}

@@ -118,6 +118,14 @@ func perSecond(n int64, d time.Duration) float64 {
 	return float64(int64(float64(n) / max(d.Seconds(), 0.001)))
 }
 
+// rate is the last word of a stage's account.
+func rate(eventsPerSecond float64, finished bool) string {
+	if finished {
+		return "already finished"
+	}
+	return progress.Thousands(int64(eventsPerSecond)) + " events/s"
+}
+
 // count writes "n name" with its reasons behind it.
 func count(n int64, name string, by map[string]int64) string {
 	s := progress.Thousands(n) + " " + name

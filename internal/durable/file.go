@@ -42,7 +42,8 @@ func (f *File) Write(p []byte) (int, error) { return f.h.Write(p) }
 
 // Commit makes the file durable under its final name. When it fails the
 // temporary file is removed and nothing stands under the final name but what
-// stood there before.
+// stood there before; only where the last step fails, the sync of the folder,
+// the whole file stands there and might be gone after a crash.
 func (f *File) Commit() error {
 	if f.done {
 		return fmt.Errorf("commit %s: already closed", f.path)

@@ -7,7 +7,10 @@ package finding
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Severity tells whether a finding makes a command end with exit code 3.
@@ -30,9 +33,9 @@ type Place struct {
 
 func (p Place) String() string {
 	var b strings.Builder
-	b.WriteString(p.File)
+	b.WriteString(Printable(p.File))
 	if p.Member != "" {
-		b.WriteString("!" + p.Member)
+		b.WriteString("!" + Printable(p.Member))
 	}
 	switch {
 	case p.Line > 0 && p.Row:
@@ -57,12 +60,22 @@ type Finding struct {
 func (f Finding) String() string {
 	s := f.Place.String() + ": "
 	if f.Pointer != "" {
-		s += f.Pointer + ": "
+		s += Printable(f.Pointer) + ": "
 	}
 	if f.Severity != Error {
 		s += string(f.Severity) + ": "
 	}
 	return s + f.Message + " [" + f.Rule + "]"
+}
+
+// Printable escapes, as Go does, what would break a line or steer a terminal,
+// and bytes that are not UTF-8. Names come from archives, pointers from events.
+func Printable(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // MarshalJSON adds the type that tells findings from summaries.

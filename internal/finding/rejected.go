@@ -2,6 +2,8 @@ package finding
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"strconv"
 	"unicode/utf8"
 
@@ -42,4 +44,13 @@ func appendHead(dst []byte, p Place, rule, reason string) []byte {
 	dst = strconv.AppendInt(append(dst, `,"line":`...), p.Line, 10)
 	dst = jsonscan.AppendQuoted(append(dst, `,"rule":`...), rule)
 	return jsonscan.AppendQuoted(append(dst, `,"reason":`...), reason)
+}
+
+// RejectedPlace reads where the line that a rejected/ file keeps once stood.
+func RejectedPlace(line []byte) (Place, error) {
+	var p Place
+	if err := json.Unmarshal(line, &p); err != nil {
+		return p, fmt.Errorf("not a line of a rejected/ file: %w", err)
+	}
+	return p, nil
 }

@@ -44,6 +44,9 @@ func (e *expander) archive(file, rel string, info fs.FileInfo) error {
 		case kind == ParquetFile:
 			e.find(place, "parquet", "Parquet files are not read yet")
 			continue
+		case kind == Empty && compressed(m.name):
+			e.find(place, "empty-file", emptyMessage)
+			continue
 		case kind == Unknown && !looksLikeData(m.name), kind == Empty && !looksLikeData(m.name):
 			e.set.Ignored++
 			continue

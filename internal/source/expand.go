@@ -40,7 +40,7 @@ func Expand(args []string, o Options) (*Set, error) {
 			return nil, err
 		}
 	}
-	if len(e.set.Inputs) == 0 && len(e.set.Findings) == 0 {
+	if len(e.set.Inputs) == 0 && len(e.set.Findings) == 0 && !e.stage {
 		return nil, fmt.Errorf("nothing to read in %s: no zip, gzip, zstd, Parquet or JSON files%s", strings.Join(args, ", "), ignoredHint(e.set.Ignored))
 	}
 	return &e.set, nil
@@ -57,6 +57,7 @@ type expander struct {
 	o     Options
 	names names
 	set   Set
+	stage bool // a stage folder was given: it may hold no events at all
 }
 
 func (e *expander) argument(arg string) error {
@@ -161,6 +162,7 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 	if !slices.Contains(e.o.Stages, m.Stage) {
 		return fmt.Errorf("%s is the result of %s, which this command does not read", dir, m.Stage)
 	}
+	e.stage = true
 	for _, f := range m.Files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Name))
 		info, err := os.Stat(path)
@@ -174,7 +176,7 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 		if in.Kind, err = sniff(in.open); err != nil {
 			return err
 		}
-		in.Name = e.names.take(f.Name)
+		in.Name, in.SHA256 = e.names.take(f.Name), f.SHA256
 		e.set.Inputs = append(e.set.Inputs, in)
 	}
 	return nil
@@ -190,6 +192,9 @@ func (e *expander) file(path, rel string, info fs.FileInfo, meant bool) error {
 	}
 	in.Kind = kind
 	switch {
+	case kind == Empty && meant && compressed(rel):
+		e.find(finding.Place{File: path}, "empty-file", emptyMessage)
+		return nil
 	case kind == ZipArchive:
 		return e.archive(path, rel, info)
 	case kind == ParquetFile:

@@ -51,17 +51,22 @@ const (
 func (in *Input) Lines() (*Lines, error) {
 	r, err := in.open()
 	if err != nil {
-		return nil, err
+		d := damage(err)
+		if !errors.As(d, new(*DamageError)) {
+			return nil, err
+		}
+		nothing := io.NopCloser(bytes.NewReader(nil))
+		return &Lines{raw: &countedReader{r: nothing, sum: sha256.New()}, closer: nothing, err: d}, nil
 	}
 	l := &Lines{raw: &countedReader{r: r, sum: sha256.New()}, closer: r, buf: make([]byte, firstBuffer)}
 	if in.Size < 0 && in.Kind == Text { // standard input, or a member without a known size: look only now
 		head := make([]byte, sniffed)
 		n, err := io.ReadFull(l.raw, head)
+		text := io.MultiReader(bytes.NewReader(head[:n]), l.raw)
 		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			r.Close()
-			return nil, err
+			text = io.MultiReader(bytes.NewReader(head[:n]), failedReader{err}) // Next reports it
 		}
-		l.decode(KindOf(head[:n]), io.MultiReader(bytes.NewReader(head[:n]), l.raw))
+		l.decode(KindOf(head[:n]), text)
 	} else {
 		l.decode(in.Kind, l.raw)
 	}
@@ -72,7 +77,14 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 	switch kind {
 	case GzipData:
 		gz, err := gzip.NewReader(r)
-		if err != nil {
+		switch {
+		case errors.Is(err, gzip.ErrHeader):
+			l.err = &DamageError{Reason: "the gzip data is damaged at its start", Err: err}
+			return
+		case err == io.EOF: // cut inside the name that stands in front
+			err = io.ErrUnexpectedEOF
+			fallthrough
+		case err != nil:
 			l.err = damage(err)
 			return
 		}
@@ -92,7 +104,9 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 		l.text = r
 	}
 	if l.err == nil {
-		l.fill()
+		for l.err == nil && l.end < len(bom) {
+			l.fill()
+		}
 		if l.end >= len(bom) && bytes.Equal(l.buf[:len(bom)], bom) {
 			l.start = len(bom)
 		}
@@ -256,3 +270,8 @@ func (c *countedReader) Read(p []byte) (int, error) {
 	c.sum.Write(p[:n])
 	return n, err
 }
+
+// failedReader stands for a reader whose error was met before its time.
+type failedReader struct{ err error }
+
+func (f failedReader) Read([]byte) (int, error) { return 0, f.err }

@@ -13,6 +13,9 @@ import (
 // suffix, a number and the marks of a temporary name.
 const maxComponent = 200
 
+// maxName leaves room for the output folder under the 4096 bytes of a path.
+const maxName = 1000
+
 // names gives each input of a set a relative path that is safe to write under
 // and taken only once. It is a pure function of the names in their order.
 type names map[string]bool
@@ -55,7 +58,13 @@ func safeName(name string) string {
 	if len(out) == 0 {
 		return "input"
 	}
-	return path.Join(out...)
+	safe := path.Join(out...)
+	if len(safe) > maxName {
+		sum := sha256.Sum256([]byte(safe))
+		head := strings.TrimRight(strings.ToValidUTF8(safe[:maxName-9], ""), "/")
+		safe = head + "~" + hex.EncodeToString(sum[:4])
+	}
+	return safe
 }
 
 // unsafeMember tells whether a member's name points out of its archive.

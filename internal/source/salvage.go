@@ -36,10 +36,18 @@ func salvage(a *archiveFile, size int64) (memberList, error) {
 			break
 		}
 		end, next := start+int64(le.Uint32(h[18:])), int64(0)
-		if flags&8 != 0 || le.Uint32(h[18:]) == 0xffffffff {
+		var cut bool
+		if flags&8 != 0 {
 			end, next = findDescriptor(a, start, size)
+			cut = next == end
 		} else {
-			end = min(end, size)
+			if le.Uint32(h[18:]) == 0xffffffff {
+				end = start + zip64Size(a, off+30+nameLen, extraLen)
+			}
+			cut = end < start || end > size
+			if cut {
+				end = size
+			}
 			next = end
 		}
 		if !bytes.HasSuffix(name, []byte("/")) {
@@ -47,7 +55,7 @@ func salvage(a *archiveFile, size int64) (memberList, error) {
 				name: string(name), size: -1,
 				open: func() (io.ReadCloser, error) {
 					return a.open(func() (io.ReadCloser, error) {
-						return openRaw(io.NewSectionReader(a, start, end-start), method)
+						return openRaw(io.NewSectionReader(a, start, end-start), method, cut)
 					})
 				},
 			})
@@ -60,7 +68,44 @@ func salvage(a *archiveFile, size int64) (memberList, error) {
 	return found, nil
 }
 
-func openRaw(r io.Reader, method uint16) (io.ReadCloser, error) {
+// zip64Size is the packed size that the extra fields of a local header give
+// where its own field is too small; -1 where they do not.
+//
+//	id(2)=1 length(2) unpacked(8) packed(8)
+func zip64Size(a *archiveFile, off, length int64) int64 {
+	extra := make([]byte, length)
+	if _, err := a.ReadAt(extra, off); err != nil {
+		return -1
+	}
+	for len(extra) >= 4 {
+		id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
+		if extra = extra[4:]; n > len(extra) {
+			break
+		}
+		if id == 1 && n >= 16 {
+			return int64(binary.LittleEndian.Uint64(extra[8:]))
+		}
+		extra = extra[n:]
+	}
+	return -1
+}
+
+// cutReader reports the end of data that is known to go on.
+type cutReader struct{ r io.Reader }
+
+func (c cutReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func openRaw(section io.Reader, method uint16, cut bool) (io.ReadCloser, error) {
+	r := section
+	if cut {
+		r = cutReader{section}
+	}
 	switch method {
 	case zip.Store:
 		return io.NopCloser(r), nil
@@ -71,7 +116,8 @@ func openRaw(r io.Reader, method uint16) (io.ReadCloser, error) {
 }
 
 // findDescriptor finds where the data that starts at start ends: before the
-// descriptor that names just this size. Without one the data runs to the end.
+// descriptor that names just this size. Without one the data runs to the end,
+// and next is end.
 func findDescriptor(a *archiveFile, start, size int64) (end, next int64) {
 	const chunk = 1 << 20
 	buf := make([]byte, chunk+24)
@@ -85,11 +131,18 @@ func findDescriptor(a *archiveFile, start, size int64) (end, next int64) {
 			i += at
 			packed := base + int64(i) - start
 			d := buf[i:n]
-			if len(d) >= 16 && int64(binary.LittleEndian.Uint32(d[8:])) == packed {
-				return start + packed, start + packed + 16
+			// The long form of a small size looks like the short one: what
+			// stands behind the short one tells them apart.
+			short := len(d) >= 16 && int64(binary.LittleEndian.Uint32(d[8:])) == packed
+			long := len(d) >= 24 && binary.LittleEndian.Uint64(d[8:]) == uint64(packed)
+			if long && short && string(d[16:18]) == "PK" {
+				long = false
 			}
-			if len(d) >= 24 && binary.LittleEndian.Uint64(d[8:]) == uint64(packed) {
+			if long {
 				return start + packed, start + packed + 24
+			}
+			if short {
+				return start + packed, start + packed + 16
 			}
 		}
 	}

@@ -80,6 +80,7 @@ type Input struct {
 	Kind    Kind
 	Size    int64     // bytes as stored (for a member, in its archive's terms, uncompressed); -1 unknown
 	ModTime time.Time // of the file
+	SHA256  string    // of the stored bytes, where a manifest names it
 
 	open func() (io.ReadCloser, error)
 }
@@ -132,6 +133,17 @@ func looksLikeData(name string) bool {
 	}
 	return false
 }
+
+// compressed tells from a name that the file cannot be empty when it is whole.
+func compressed(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".gz", ".zst", ".zstd", ".zip", ".parquet":
+		return true
+	}
+	return false
+}
+
+const emptyMessage = "the file is empty, which no whole file of its kind is: was its download broken off?"
 
 func trimSuffixes(name string) string {
 	for {

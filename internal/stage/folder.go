@@ -59,7 +59,7 @@ func Begin(fsys durable.FS, path string, id Identity) (*Folder, error) {
 	if err := fsys.MkdirAll(path, 0o777); err != nil {
 		return nil, err
 	}
-	release, err := lock(path)
+	release, err := Lock(path)
 	if err != nil {
 		return nil, err
 	}

@@ -2,5 +2,5 @@
 
 package stage
 
-// lock does nothing where the system has no advisory locks on folders.
-func lock(string) (release func() error, err error) { return func() error { return nil }, nil }
+// Lock does nothing where the system has no advisory locks on folders.
+func Lock(string) (release func() error, err error) { return func() error { return nil }, nil }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the folder for this process. The kernel gives it back when the
+// Lock takes the folder for this process until release is called. The kernel gives it back when the
 // process ends, however it ends.
-func lock(dir string) (release func() error, err error) {
+func Lock(dir string) (release func() error, err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+
+	"export2batch/internal/eventfile"
+	"export2batch/internal/progress"
+	"export2batch/partition"
+)
+
+func partitionCommand(ui *ui) *cli.Command {
+	return &cli.Command{
+		Name:      "partition",
+		Usage:     "event files to partitions: all events of a user together and in order, duplicates once",
+		ArgsUsage: "PATH…",
+		UsageText: "export2batch partition -o DIR [options] PATH…",
+		Description: "Takes folders written by convert, event files, folders, patterns and -. Events are ordered by time,\n" +
+			"then event_id, then input order. They are spilled to disk below DIR, about as much as compressed\n" +
+			"events take, and merged within --memory; only the map of identities stays in memory, at most\n" +
+			"40 bytes an id. Exit code 3: something was set aside.",
+		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "stage folder to write, new or begun by the same command (`DIR`)"},
+			&cli.StringFlag{Name: "exclude", Usage: "folder written by validate --set-aside: leave out the events it set aside (`DIR`)"},
+			jobsFlag("inputs and partitions worked on at once"),
+			compressFlag(),
+		}, partitionFlags()...),
+		Action: func(c *cli.Context) error {
+			o, err := partitionOptions(ui, c)
+			if err != nil {
+				return err
+			}
+			o.Paths, o.Out, o.Exclude = c.Args().Slice(), c.String("output"), c.String("exclude")
+			if err := o.Validate(); err != nil {
+				return errUsage{err}
+			}
+			debug.SetMemoryLimit(o.Memory * 9 / 10)
+			var s partition.Summary
+			took, err := ui.stage("partition", func(m *progress.Meter) (err error) {
+				o.Meter = m
+				s, err = partition.Run(c.Context, o)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			s.EventsPerSecond = perSecond(s.Read, took)
+			ui.endFindings(", see " + filepath.Join(o.Out, "rejected"))
+			if err := ui.result(s, func(w io.Writer) { printPartition(w, s, o.Out) }); err != nil {
+				return err
+			}
+			return partitionVerdict(s)
+		},
+	}
+}
+
+// partitionFlags are the options that run shares with partition.
+func partitionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "partitions", Value: partition.DefaultPartitions, Usage: "how many partitions (`N`), hot ones not counted"},
+		&cli.StringFlag{Name: "by", Value: partition.ByIdentity, Usage: "what belongs together: `identity` (ids that occur together), user_id or device_id"},
+		&cli.IntFlag{Name: "shared-device-users", Value: partition.DefaultSharedDeviceUsers, Usage: "a device with more users than `N` joins nobody"},
+		&cli.Int64Flag{Name: "hot", Value: partition.DefaultHot, Usage: "an identity with more events than `N` gets a partition of its own"},
+		&cli.StringFlag{Name: "insert-id-collisions", Value: partition.Suffix, Usage: "other events with the insert id of an earlier one of the device: `suffix` (give them another id), keep-first, keep-last, reject or stop"},
+		&cli.StringFlag{Name: "memory", Value: "1GiB", Usage: "bound on resident memory, such as 512MiB or 2GB (`SIZE`), at least 64MiB"},
+	}
+}
+
+func partitionOptions(ui *ui, c *cli.Context) (partition.Options, error) {
+	memory, err := parseSize(c.String("memory"))
+	if err != nil {
+		return partition.Options{}, usagef("--memory: %w", err)
+	}
+	return partition.Options{
+		Stdin: ui.stdin, Jobs: c.Int("jobs"), Version: version, Sink: ui.find, Memory: memory,
+		Rules: partition.Rules{
+			Partitions: c.Int("partitions"), By: c.String("by"), SharedDeviceUsers: c.Int("shared-device-users"),
+			Hot: c.Int64("hot"), Collisions: c.String("insert-id-collisions"),
+			Compress: eventfile.Compression(c.String("compress")),
+		},
+	}, nil
+}
+
+func partitionVerdict(s partition.Summary) error {
+	if s.Rejected > 0 || s.Damaged > 0 {
+		return errFound
+	}
+	return nil
+}
+
+func printPartition(w io.Writer, s partition.Summary, out string) {
+	fmt.Fprintf(w, "partition: %s read = %s + %s + %s, in %s partitions, %s\n",
+		progress.Thousands(s.Read), count(s.Written, "written", nil), count(s.Rejected, "rejected", s.RejectedBy),
+		count(s.Dropped, "dropped", s.DroppedBy), progress.Thousands(s.Partitions), rate(s.EventsPerSecond, s.Finished))
+	fmt.Fprintf(w, "  %s identities, the largest with %s events; %s devices joined to users, %s shared by too many\n",
+		progress.Thousands(s.Identities), progress.Thousands(s.LargestIdentity), progress.Thousands(s.Joined), progress.Thousands(s.SharedDevices))
+	if s.SharedDevices > 0 {
+		fmt.Fprintf(w, "  on a shared device the order of anonymous events against those of its users is not guaranteed\n")
+	}
+	if s.Collisions > 0 {
+		fmt.Fprintf(w, "  %s events had the insert id of another event of their device, see %s\n",
+			progress.Thousands(s.Collisions), filepath.Join(out, "rejected"))
+	}
+	if s.WithoutInsertID > 0 {
+		fmt.Fprintf(w, "  %s events have no insert_id: duplicates among them cannot be seen\n", progress.Thousands(s.WithoutInsertID))
+	}
+	if s.Damaged > 0 {
+		fmt.Fprintf(w, "  %s inputs damaged: what could be read is written\n", progress.Thousands(s.Damaged))
+	}
+	fmt.Fprintf(w, "  partitions in %s\n", filepath.Join(out, "partitions"))
+}
