@@ -46,8 +46,8 @@ func newApp(ui *ui) *cli.App {
 		ExitErrHandler:            func(*cli.Context, error) {}, // exit codes are given in one place, at the end
 		OnUsageError:              usageError,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print results as JSON, one object a command"},
-			&cli.BoolFlag{Name: "quiet", Usage: "print no progress and no findings, only errors and the result"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "json", Usage: "print results as JSON, one object a command"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Usage: "print no progress and no findings, only errors and the result"},
 			&cli.StringFlag{Name: "progress", Value: "auto", Usage: "`auto` (bar on a terminal, plain lines elsewhere), bar, plain or none"},
 		},
 		Before: ui.configure,
@@ -60,6 +60,8 @@ func newApp(ui *ui) *cli.App {
 		Commands: []*cli.Command{
 			convertCommand(ui),
 			partitionCommand(ui),
+			generateCommand(ui),
+			sandboxCommand(ui),
 		},
 	}
 	for _, c := range app.Commands {
