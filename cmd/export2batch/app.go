@@ -58,10 +58,14 @@ func newApp(ui *ui) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
+			runCommand(ui),
 			convertCommand(ui),
+			validateCommand(ui),
 			partitionCommand(ui),
-			generateCommand(ui),
+			uploadCommand(ui),
+			diffCommand(ui),
 			sandboxCommand(ui),
+			generateCommand(ui),
 		},
 	}
 	for _, c := range app.Commands {

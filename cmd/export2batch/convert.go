@@ -91,6 +91,20 @@ func convertVerdict(s convert.Summary) error {
 }
 
 func printConvert(w io.Writer, s convert.Summary, out string) {
+	printConvertAccount(w, s)
+	if len(s.Lost) > 0 {
+		fmt.Fprintf(w, "  without a place in the Batch API, by events:\n")
+		keys := slices.SortedFunc(maps.Keys(s.Lost), func(a, b string) int {
+			return cmp.Or(cmp.Compare(s.Lost[b], s.Lost[a]), cmp.Compare(a, b))
+		})
+		for _, k := range keys {
+			fmt.Fprintf(w, "    %-28s %s\n", k, progress.Thousands(s.Lost[k]))
+		}
+	}
+	fmt.Fprintf(w, "  events in %s\n", filepath.Join(out, "events"))
+}
+
+func printConvertAccount(w io.Writer, s convert.Summary) {
 	fmt.Fprintf(w, "convert: %s read from %s files = %s + %s + %s, %s\n",
 		progress.Thousands(s.Read), progress.Thousands(s.Files), count(s.Written, "written", nil),
 		count(s.Rejected, "rejected", s.RejectedBy), count(s.Dropped, "dropped", s.DroppedBy), rate(s.EventsPerSecond, s.Finished))
@@ -103,14 +117,4 @@ func printConvert(w io.Writer, s convert.Summary, out string) {
 	if s.Damaged > 0 {
 		fmt.Fprintf(w, "  %s inputs damaged or doubtful: what could be read is converted\n", progress.Thousands(s.Damaged))
 	}
-	if len(s.Lost) > 0 {
-		fmt.Fprintf(w, "  without a place in the Batch API, by events:\n")
-		keys := slices.SortedFunc(maps.Keys(s.Lost), func(a, b string) int {
-			return cmp.Or(cmp.Compare(s.Lost[b], s.Lost[a]), cmp.Compare(a, b))
-		})
-		for _, k := range keys {
-			fmt.Fprintf(w, "    %-28s %s\n", k, progress.Thousands(s.Lost[k]))
-		}
-	}
-	fmt.Fprintf(w, "  events in %s\n", filepath.Join(out, "events"))
 }

@@ -37,7 +37,9 @@ func (e *expander) archive(file, rel string, info fs.FileInfo) error {
 		switch {
 		case err != nil:
 			// Reading it will say so again, with the events before the damage kept.
-			kind = Text
+			if kind == Unknown || kind == Empty {
+				kind = Text
+			}
 		case kind == ZipArchive:
 			e.find(place, "nested-archive", "an archive inside an archive is not read: extract it first")
 			continue
@@ -164,11 +166,12 @@ type memberReader struct {
 }
 
 func (m *memberReader) Close() error {
-	return errors.Join(m.ReadCloser.Close(), m.archive.release())
+	m.ReadCloser.Close() // only repeats the damage that Read has reported
+	return m.archive.release()
 }
 
 func hidden(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
+	for part := range strings.SplitSeq(strings.ReplaceAll(name, `\`, "/"), "/") {
 		if part == "__MACOSX" || len(part) > 1 && part[0] == '.' && strings.Trim(part, ".") != "" {
 			return true
 		}

@@ -27,6 +27,9 @@ type Options struct {
 	// Stages names the stage folders that may be given, by their stage. Others
 	// are refused. In a stage folder only the files of its manifest are inputs.
 	Stages []string
+	// Except is a folder that is not read though it lies in one that is: the
+	// one that is written to.
+	Except string
 }
 
 // Expand finds the inputs that args name, in the order of args; within a
@@ -80,6 +83,9 @@ func (e *expander) argument(arg string) error {
 	if info.IsDir() {
 		return e.folder(arg)
 	}
+	if !info.Mode().IsRegular() { // a pipe: looking what it holds would take it away
+		return fmt.Errorf("%s is not a regular file: give - and redirect it to standard input", arg)
+	}
 	return e.file(arg, filepath.Base(arg), info, true)
 }
 
@@ -118,23 +124,33 @@ func (e *expander) folder(dir string) error {
 		info      fs.FileInfo
 	}
 	var files []found
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	except, _ := os.Stat(e.o.Except)         // what is not there yet is not met either
+	root := dir + string(filepath.Separator) // dir itself may be a link
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name := d.Name()
-		if path != dir && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
+		if path != root && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
 			return nil
 		}
 		if d.IsDir() {
-			return nil
+			info, err := d.Info()
+			if err == nil && except != nil && os.SameFile(info, except) {
+				return fs.SkipDir
+			}
+			return err
 		}
 		info, err := os.Stat(path) // a link to a file is read as the file
 		if err != nil {
 			return err
+		}
+		if info.IsDir() {
+			e.find(finding.Place{File: path}, "linked-folder", "a link to a folder is not followed: give the folder itself")
+			return nil
 		}
 		if !info.Mode().IsRegular() {
 			return nil

@@ -58,6 +58,12 @@ func safeName(name string) string {
 	if len(out) == 0 {
 		return "input"
 	}
+	for i, folder := range out[:len(out)-1] {
+		// The file written for a.ndjson must not need the name of this folder.
+		if trimSuffixes(folder) != folder {
+			out[i] += "~"
+		}
+	}
 	safe := path.Join(out...)
 	if len(safe) > maxName {
 		sum := sha256.Sum256([]byte(safe))

@@ -105,7 +105,8 @@ func stdinInput(stdin io.Reader) Input {
 		open: func() (io.ReadCloser, error) { return io.NopCloser(stdin), nil }}
 }
 
-// sniff reads the kind of a file.
+// sniff reads the kind of a file. With an error it is what the bytes before
+// the error say.
 func sniff(open func() (io.ReadCloser, error)) (Kind, error) {
 	r, err := open()
 	if err != nil {
@@ -115,7 +116,7 @@ func sniff(open func() (io.ReadCloser, error)) (Kind, error) {
 	head := make([]byte, sniffed)
 	n, err := io.ReadFull(r, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return Unknown, err
+		return KindOf(head[:n]), err
 	}
 	return KindOf(head[:n]), nil
 }

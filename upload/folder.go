@@ -1,0 +1,139 @@
+package upload
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"export2batch/internal/durable"
+	"export2batch/internal/stage"
+)
+
+const journalName = "journal"
+
+// folder is an open state folder, held against other uploads.
+type folder struct {
+	fs      durable.FS
+	path    string
+	state   *state
+	rejects *rejects
+	file    durable.Handle // the journal; nil once a writer has it
+	end     int64          // where it goes on
+	release func() error
+}
+
+// openFolder opens or begins the state of uploading parts to dest.
+func openFolder(o Options, parts *partitions, dest *url.URL) (f *folder, err error) {
+	if err := o.FS.MkdirAll(o.State, 0o777); err != nil {
+		return nil, err
+	}
+	f = &folder{fs: o.FS, path: o.State, state: newState(parts.sizes()), rejects: newRejects(o.FS, o.State)}
+	if f.release, err = stage.Lock(o.State); err != nil {
+		return nil, err
+	}
+	if err = f.open(o, parts, dest); err != nil {
+		return nil, also(err, f.close())
+	}
+	return f, nil
+}
+
+func (f *folder) open(o Options, parts *partitions, dest *url.URL) error {
+	path := filepath.Join(f.path, journalName)
+	file, err := f.fs.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := f.begin(o, parts, dest); err != nil {
+			return err
+		}
+		file, err = f.fs.OpenFile(path, os.O_RDWR, 0)
+	}
+	if err != nil {
+		return err
+	}
+	f.file = file
+	if f.end, err = readJournal(file, f.state.apply); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := f.matches(o, parts, dest); err != nil {
+		return err
+	}
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if size > f.end { // the last commit was being written at a crash
+		if err := file.Truncate(f.end); err != nil {
+			return fmt.Errorf("truncate %s: %w", path, err)
+		}
+		if err := file.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", path, err)
+		}
+	}
+	_, err = file.Seek(f.end, io.SeekStart)
+	return err
+}
+
+// begin writes the journal's first commit, in a folder that is empty.
+func (f *folder) begin(o Options, parts *partitions, dest *url.URL) error {
+	names, err := os.ReadDir(f.path)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if !durable.IsTemp(n.Name()) {
+			return fmt.Errorf("%s is not empty and holds no journal of an upload: give another state folder", f.path)
+		}
+	}
+	first := appendRecord(make([]byte, commitHead), &begin{
+		manifest: parts.manifest, time: time.Now().UnixMilli(), url: dest.String(), version: o.Version,
+	})
+	header := appendHeader(nil)
+	sealCommit(first, int64(len(header)))
+	return durable.WriteFile(f.fs, filepath.Join(f.path, journalName), append(header, first...))
+}
+
+// matches refuses a state of something else.
+func (f *folder) matches(o Options, parts *partitions, dest *url.URL) error {
+	b := f.state.begin
+	switch {
+	case b == nil:
+		return fmt.Errorf("%s: %w", f.path, &CorruptError{int64(headerSize), "it does not say what it is about"})
+	case b.url != dest.String():
+		return fmt.Errorf("%s is the state of an upload to %s, not to %s: give another state folder, or the same destination", f.path, b.url, dest)
+	case b.manifest != parts.manifest:
+		return fmt.Errorf("%s is the state of uploading other partitions than %s now holds: what was sent cannot be told from what was not; give another state folder only if nothing of these events was uploaded", f.path, parts.dir)
+	case f.state.key != nil && !o.OtherKey && f.state.key.sum != markOf(f.state.key.salt, o.APIKey):
+		return fmt.Errorf("%s is the state of an upload under another API key, perhaps to another project: give that key, or another state folder", f.path)
+	}
+	return nil
+}
+
+// newKeyMark marks a key under fresh salt.
+func newKeyMark(key string) *keyMark {
+	m := &keyMark{}
+	rand.Read(m.salt[:]) // never fails
+	m.sum = markOf(m.salt, key)
+	return m
+}
+
+// markOf is too short to tell a key from guesses at it.
+func markOf(salt [16]byte, key string) (mark [4]byte) {
+	sum := sha256.Sum256(append(salt[:], key...))
+	copy(mark[:], sum[:])
+	return mark
+}
+
+func (f *folder) close() error {
+	var err error
+	if f.file != nil {
+		err = f.file.Close()
+		f.file = nil
+	}
+	return errors.Join(err, f.release())
+}

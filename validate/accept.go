@@ -1,0 +1,120 @@
+package validate
+
+import (
+	"unicode/utf8"
+
+	"export2batch/internal/jsonscan"
+)
+
+// accepts is the fast path: it tells from the bytes that the schema library
+// would find nothing wrong. A false says nothing; then the library decides.
+func (c *checker) accepts(e *event) bool {
+	if e.at[keyEventType] == 0 || e.at[keyUserID] == 0 && e.at[keyDeviceID] == 0 {
+		return false
+	}
+	for i := range e.fields {
+		if k := e.keys[i]; k != keyUnknown && !c.acceptsField(keyTable[k].class, &e.fields[i], e.text) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checker) acceptsField(want class, f *jsonscan.Field, text []byte) bool {
+	switch want {
+	case aString:
+		return f.Kind == jsonscan.String
+	case nonEmpty:
+		return f.Kind == jsonscan.String && f.End-f.Start > 2
+	case anID:
+		return f.Kind == jsonscan.String && !f.Escaped && c.acceptsID(text[f.Start+1:f.End-1])
+	case anObject:
+		return f.Kind == jsonscan.Object
+	case aBoolean:
+		return f.Kind == jsonscan.Bool
+	case aNumber:
+		return f.Kind == jsonscan.Number && isShortDecimal(f.Value(text))
+	case anInteger:
+		return f.Kind == jsonscan.Number && isShortInteger(f.Value(text))
+	case positive:
+		v := f.Value(text)
+		return f.Kind == jsonscan.Number && isShortInteger(v) && v[0] != '-' && v[0] != '0'
+	case aPlan:
+		return f.Kind == jsonscan.Object && acceptsPlan(f.Value(text))
+	}
+	return false
+}
+
+func (c *checker) acceptsID(id []byte) bool {
+	if len(id) < 4*c.minIDLength && utf8.RuneCount(id) < c.minIDLength {
+		return false
+	}
+	return !isPlaceholder(id)
+}
+
+// isPlaceholder tells whether Amplitude refuses an id whatever its length, in
+// any letter case. The schema has the same list as a pattern.
+func isPlaceholder(id []byte) bool {
+	const zero = "00000000-0000-0000-0000-000000000000"
+	var low [len("anonymous")]byte
+	if len(id) > len(low) {
+		return len(id) == len(zero) && string(id) == zero
+	}
+	for i, c := range id {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		low[i] = c
+	}
+	switch string(low[:len(id)]) {
+	case "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", "", "{}", "[]", "lmy47d", "0", "-1", "true", "false":
+		return true
+	}
+	return false
+}
+
+// maxShort is how many bytes a number may have on the fast path.
+const maxShort = 18
+
+func isShortInteger(number []byte) bool {
+	if len(number) > maxShort {
+		return false
+	}
+	for i, c := range number {
+		if c-'0' > 9 && (c != '-' || i > 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func isShortDecimal(number []byte) bool {
+	if len(number) > maxShort {
+		return false
+	}
+	for _, c := range number {
+		if c|0x20 == 'e' {
+			return false
+		}
+	}
+	return true
+}
+
+func acceptsPlan(plan []byte) bool {
+	var room [3]jsonscan.Field
+	fields, err := jsonscan.Fields(room[:0], plan)
+	if err != nil { // a key that occurs twice: the library takes the last
+		return false
+	}
+	for i := range fields {
+		switch f := &fields[i]; string(f.Key(plan)) {
+		case "branch", "source", "version":
+			if f.Kind != jsonscan.String {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,160 @@
+package validate
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"export2batch/internal/jsonscan"
+)
+
+// Limits of an event: Amplitude, Batch Event Upload API.
+const (
+	maxRequestBytes = 20_000_000 // "20 MB", taken as the smaller of its two meanings
+	maxNesting      = 40
+	maxStringLength = 1024 // characters
+	maxGroupTypes   = 5
+	maxGroups       = 10
+)
+
+// envelopeBytes is what a request with one event has besides the event, the
+// key being 32 characters:
+//
+//	{"api_key":"…","events":[…],"options":{"min_id_length":5}}
+const envelopeBytes = 90
+
+func checkSize(c *checker, e *event) {
+	if len(e.text) > maxRequestBytes-envelopeBytes {
+		c.report(ruleEventSize, "", "makes a request of more than 20 MB by itself", 1)
+	}
+}
+
+func checkNesting(c *checker, e *event) {
+	for _, k := range [...]key{keyEventProperties, keyUserProperties} {
+		if f := e.field(k); f != nil && f.Depth > maxNesting {
+			c.report(ruleNesting, k.pointer(), "is "+strconv.Itoa(int(f.Depth))+" levels deep, "+strconv.Itoa(maxNesting)+" are allowed", 1)
+		}
+	}
+}
+
+// checkStrings looks at the strings of known keys. What is not longer in bytes
+// is not longer in characters.
+func checkStrings(c *checker, e *event) {
+	for i := range e.fields {
+		f := &e.fields[i]
+		k := e.keys[i]
+		if k == keyUnknown || f.End-f.Start <= maxStringLength {
+			continue
+		}
+		switch {
+		case f.Kind == jsonscan.String:
+			if characters(f.Value(e.text)) > maxStringLength {
+				c.report(ruleStringLength, k.pointer(), tooLong, 1)
+			}
+		case k.isProperties() && e.suspected(k, longString):
+			c.within(e, k, ruleStringLength, tooLong, func(kind jsonscan.Kind, token []byte) bool {
+				return kind == jsonscan.String && len(token) > maxStringLength && characters(token) > maxStringLength
+			})
+		}
+	}
+}
+
+const tooLong = "is longer than 1024 characters: Amplitude truncates it"
+
+// checkNumbers looks at the range and precision of numbers.
+func checkNumbers(c *checker, e *event) {
+	for i := range e.fields {
+		f := &e.fields[i]
+		k := e.keys[i]
+		switch {
+		case f.Kind == jsonscan.Number:
+			number := f.Value(e.text)
+			if k == keyUnknown || len(number) <= plainDigits && isShortDecimal(number) {
+				continue
+			}
+			if !inRange(number) {
+				c.report(ruleNumberRange, k.pointer(), outOfRange, 1)
+			} else if losesDigits(number) {
+				c.report(ruleNumberPrecision, k.pointer(), imprecise, 1)
+			}
+		case k.isProperties() && e.suspected(k, unusualNumber):
+			c.within(e, k, ruleNumberRange, outOfRange, func(kind jsonscan.Kind, token []byte) bool {
+				return kind == jsonscan.Number && !inRange(token)
+			})
+			c.within(e, k, ruleNumberPrecision, imprecise, func(kind jsonscan.Kind, token []byte) bool {
+				return kind == jsonscan.Number && losesDigits(token) && inRange(token)
+			})
+		}
+	}
+}
+
+const (
+	outOfRange = "is a number outside the range of 64-bit floating point"
+	imprecise  = "is an integer beyond 2^53: its last digits may get lost"
+)
+
+// Limits of the numbers that are given to the schema library, which reckons
+// with all of their digits. Every 64-bit floating point number is within.
+const (
+	maxNumberBytes    = 1100
+	maxNumberExponent = 400
+)
+
+// inRange tells whether a JSON number fits a 64-bit floating point number.
+func inRange(number []byte) bool {
+	if len(number) > maxNumberBytes {
+		return false
+	}
+	if i := bytes.IndexAny(number, "eE"); i >= 0 {
+		exponent, err := strconv.Atoi(string(number[i+1:]))
+		if err != nil || exponent > maxNumberExponent || exponent < -maxNumberExponent {
+			return false
+		}
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	return err == nil && !math.IsInf(f, 0)
+}
+
+// losesDigits tells whether number, written as an integer, is beyond 2^53.
+func losesDigits(number []byte) bool {
+	const beyond = "9007199254740992"
+	digits := bytes.TrimPrefix(number, []byte("-"))
+	if bytes.ContainsAny(digits, ".eE") {
+		return false
+	}
+	return len(digits) > len(beyond) || len(digits) == len(beyond) && string(digits) > beyond
+}
+
+// checkGroups counts the group types, and the groups: a type's value is one
+// group or an array of them.
+func checkGroups(c *checker, e *event) {
+	f := e.field(keyGroups)
+	if f == nil || f.Kind != jsonscan.Object || f.End-f.Start <= 2 {
+		return
+	}
+	groups := f.Value(e.text)
+	var room [8]jsonscan.Field
+	types, err := jsonscan.Fields(room[:0], groups)
+	if err != nil { // a type that occurs twice: what was counted until there counts
+		return
+	}
+	n := 0
+	for i := range types {
+		if types[i].Kind != jsonscan.Array {
+			n++
+			continue
+		}
+		var room [maxGroups + 1]jsonscan.Span
+		values, err := jsonscan.Elements(room[:0], types[i].Value(groups))
+		if err != nil {
+			return
+		}
+		n += len(values)
+	}
+	if len(types) > maxGroupTypes {
+		c.report(ruleGroupTypes, keyGroups.pointer(), strconv.Itoa(len(types))+" group types, "+strconv.Itoa(maxGroupTypes)+" are tracked", 1)
+	}
+	if n > maxGroups {
+		c.report(ruleGroupCount, keyGroups.pointer(), strconv.Itoa(n)+" groups, "+strconv.Itoa(maxGroups)+" are tracked", 1)
+	}
+}

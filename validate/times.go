@@ -1,0 +1,60 @@
+package validate
+
+import (
+	"strconv"
+
+	"export2batch/internal/jsonscan"
+)
+
+// Sizes that tell the unit of a time. In milliseconds the first is March 1973,
+// before anything was counted, and in seconds the year 5138.
+const (
+	leastMillis = 100_000_000_000
+	leastMicros = 100_000_000_000_000     // in milliseconds the year 5138, in microseconds 1973
+	leastNanos  = 100_000_000_000_000_000 // in microseconds the year 5138
+	year2000    = 946_684_800_000         // ms
+)
+
+func checkTime(c *checker, e *event) {
+	f := e.field(keyTime)
+	if f == nil {
+		c.report(ruleTimeMissing, "", "has no time: Amplitude takes the time of the upload", 1)
+		return
+	}
+	if f.Kind != jsonscan.Number {
+		return
+	}
+	ms, ok := millis(f.Value(e.text))
+	if !ok || ms <= 0 {
+		return // the schema says so
+	}
+	unit := ""
+	switch {
+	case ms < leastMillis:
+		unit = "seconds"
+	case ms >= leastNanos:
+		unit = "nanoseconds"
+	case ms >= leastMicros:
+		unit = "microseconds"
+	case ms < year2000:
+		c.report(ruleTimeBefore2000, keyTime.pointer(), "is before the year 2000", 1)
+	case ms > c.now && c.now > 0:
+		c.report(ruleTimeFuture, keyTime.pointer(), "is in the future", 1)
+	}
+	if unit != "" {
+		c.report(ruleTimeUnit, keyTime.pointer(), "is in "+unit+" by its size, not in milliseconds", 1)
+	}
+}
+
+// millis reads a time, which may be written as 1.6e12.
+func millis(number []byte) (int64, bool) {
+	if isShortInteger(number) {
+		ms, err := strconv.ParseInt(string(number), 10, 64)
+		return ms, err == nil
+	}
+	f, err := strconv.ParseFloat(string(number), 64)
+	if err != nil || f > 1e18 || f < -1e18 {
+		return leastNanos, err == nil && f > 0
+	}
+	return int64(f), true
+}

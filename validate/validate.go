@@ -1,0 +1,173 @@
+// Package validate says what Amplitude's Batch Event Upload API would refuse
+// or change, before anything is sent.
+//
+// Every event is held against schemas/batch-event.schema.json and then against
+// the rules that a schema cannot say (see Rules). What is wrong is a finding,
+// with the line, a JSON pointer, a rule and a message that holds no values.
+// The keys inside event properties, user properties and groups can be personal
+// data too: a pointer ends at the properties unless Options.ShowValues is set.
+//
+// The schema library is the authority, and slow. A look at the bytes may
+// accept an event in its place, but only the library may reject one. The rules
+// look at the bytes by themselves.
+//
+// Findings come in the order of inputs, lines, pointers and rules, however
+// many goroutines are at work. Memory is bounded by the number of goroutines,
+// not by the inputs or the findings.
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"export2batch/internal/durable"
+	"export2batch/internal/finding"
+	"export2batch/internal/progress"
+	"export2batch/internal/source"
+)
+
+// StageName is what the manifest of a set-aside folder calls this stage.
+const StageName = "validate"
+
+// DefaultMinIDLength is the least number of characters of a user or device id:
+// Amplitude, Batch Event Upload API, min_id_length.
+const DefaultMinIDLength = 5
+
+// Options of a validation. The zero value of a field is its default where one
+// is given.
+type Options struct {
+	Paths []string  // event files, folders, patterns, stage folders, "-"
+	Stdin io.Reader // what "-" reads
+
+	MinIDLength int               // characters; default DefaultMinIDLength
+	Rules       map[string]string // rule id to off, info, warn or error, where it differs from Rules
+	ShowValues  bool              // pointers show the keys inside properties
+	Now         time.Time         // what is after it is in the future; zero: nothing is
+	Jobs        int               // goroutines that check events; default one a processor
+
+	// SetAside is a stage folder for the events with a finding of severity
+	// error; empty: none. See setAside for what it holds.
+	SetAside string
+	Version  string     // of the tool, for the manifest
+	FS       durable.FS // default durable.OS
+
+	Meter *progress.Meter // may be nil; work is stored bytes
+	Sink  finding.Sink    // gets every finding; may be nil
+}
+
+func (o *Options) setDefaults() {
+	if o.MinIDLength == 0 {
+		o.MinIDLength = DefaultMinIDLength
+	}
+	if o.Jobs == 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.FS == nil {
+		o.FS = durable.OS
+	}
+	if o.Sink == nil {
+		o.Sink = func(finding.Finding) {}
+	}
+}
+
+// Validate reports the first option that makes no sense.
+func (o Options) Validate() error {
+	switch {
+	case len(o.Paths) == 0:
+		return errors.New("no input given")
+	case o.MinIDLength < 0:
+		return errors.New("the least length of ids must be at least 1")
+	case o.Jobs < 0:
+		return errors.New("jobs must be at least 1")
+	}
+	_, err := severities(o.Rules)
+	return err
+}
+
+// Summary is the account of a validation: Read = Valid + Invalid.
+type Summary struct {
+	Files    int64 `json:"files"`   // inputs, members of archives counted one by one
+	Read     int64 `json:"read"`    // events, that is lines that are not blank
+	Valid    int64 `json:"valid"`   // events without a finding of severity error
+	Invalid  int64 `json:"invalid"` // events with one
+	Errors   int64 `json:"errors"`  // findings by severity
+	Warnings int64 `json:"warnings"`
+	Infos    int64 `json:"infos"`
+
+	Rules map[string]int64 `json:"rules"` // findings by rule
+
+	EventsPerSecond float64 `json:"events_per_second,omitempty"` // set by the caller, who has the clock
+}
+
+// Balanced tells whether every event read is accounted for.
+func (s *Summary) Balanced() bool { return s.Read == s.Valid+s.Invalid }
+
+func (s *Summary) count(f *finding.Finding) {
+	switch f.Severity {
+	case finding.Error:
+		s.Errors++
+	case finding.Warn:
+		s.Warnings++
+	default:
+		s.Infos++
+	}
+	s.Rules[f.Rule]++
+}
+
+// Run validates the inputs. Findings are no error; the summary counts them.
+// With an error the summary covers what was given to the sink until then.
+func Run(ctx context.Context, o Options) (Summary, error) {
+	s := Summary{Rules: map[string]int64{}}
+	if err := o.Validate(); err != nil {
+		return s, err
+	}
+	o.setDefaults()
+	settings, err := newSettings(&o)
+	if err != nil {
+		return s, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	expand := source.Options{Stages: []string{"convert", "partition"}}
+	if o.Stdin != nil {
+		expand.Stdin = &interruptible{ctx: ctx, r: o.Stdin}
+	}
+	set, err := source.Expand(o.Paths, expand)
+	if err != nil {
+		return s, err
+	}
+	s.Files = int64(len(set.Inputs))
+	aside, err := openAside(&o, set.Inputs)
+	if err != nil {
+		return s, err
+	}
+	defer aside.close()
+	tell := func(f finding.Finding) {
+		s.count(&f)
+		o.Sink(f)
+	}
+	for _, f := range set.Findings {
+		if severity, on := settings.severities[f.Rule]; on {
+			f.Severity = severity
+			tell(f)
+		}
+	}
+	p := newPipeline(&o, settings, set.Inputs, aside)
+	defer p.start(ctx)(cancel)
+	for i := range set.Inputs {
+		if err := p.deliver(ctx, i, &s, tell); err != nil {
+			if ctx.Err() != nil {
+				return s, ctx.Err()
+			}
+			return s, fmt.Errorf("%s: %w", set.Inputs[i].Place(0), err)
+		}
+	}
+	if !s.Balanced() {
+		return s, fmt.Errorf("the account does not balance: read %d, valid %d, invalid %d", s.Read, s.Valid, s.Invalid)
+	}
+	return s, aside.finish(&s)
+}
