@@ -1,7 +1,7 @@
 # What CI runs is `make check`; what a newcomer runs first is `make demo`.
 GO          ?= go
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-FUZZTIME    ?= 5s
+FUZZTIME    ?= 3s
 DEMO        ?= demo
 
 .PHONY: build test race lint fuzz golden bench check demo clean help
@@ -27,17 +27,17 @@ lint: ## gofmt, vet, staticcheck, go mod tidy
 fuzz: ## run each fuzz target for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 		done; \
 	done
 
 golden: ## rewrite the fixtures and golden files
-	$(GO) test ./fixtures ./cmd/export2batch -update
+	$(GO) test ./fixtures ./cmd/export2batch ./validate -update
 
 bench: build ## time whole commands over a generated export of 1 500 000 events
 	./bench/run.sh bin/export2batch
 
-check: build lint race fuzz ## all of CI
+check: build lint test race fuzz ## all of CI
 
 demo: build ## a small export through every stage into the embedded sandbox
 	rm -rf $(DEMO)

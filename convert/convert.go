@@ -7,13 +7,39 @@
 //	events/NAME.ndjson.zst      the events
 //	identities/NAME.ndjson.zst  {"user_id","device_id","amplitude_id"} seen in
 //	                            the input, each (almost) once; event files
-//	                            carry no amplitude_id
+//	                            carry no amplitude_id. Also pairs of Amplitude
+//	                            IDs, {"amplitude_id","merged_amplitude_id"}
 //	rejected/NAME.ndjson        lines set aside, with place, rule and reason
 //	rejected/NAME.line-N.raw    a line too long to be an event, as it was
 //	manifest.json               inputs, files and the account
 //
 // No line is lost: each is written, or set aside, or dropped for a reason that
 // is counted. What the Batch API has no key for is counted as lost, by key.
+//
+// Rules apply in this order, whatever the order in which they are given:
+//
+//	 1  the line is JSON and has an event type; merged-ID lines end here
+//	 2  ids        trim, lower                       (Rules.IDs)
+//	 3  sample     by Amplitude ID, user, device     (SampleUsers)
+//	 4  maps       of user and device ids            (UserMap, DeviceMap, Unmapped)
+//	 5  pseudonyms of all ids                        (PseudonymKeyFile)
+//	 6  $identify and $groupidentify lines           (Identify)
+//	 7  time       its source                        (Time)
+//	 8  filters    session events, window, where     (SessionEvents, Since, Until, Where)
+//	 9  properties keep, drop, rename, set, revenue  (Keep, PropertyDrop and PropertyKeep,
+//	               PropertyRename, PropertySet, Revenue)
+//	10  keys       device model, ip, library, partner id
+//	11  event type                                   (EventRename)
+//	12  groups     $groupidentify events             (GroupIdentify)
+//
+// All rules that are for some event types look at the exported type. Where
+// sees the event as steps 2 to 4 leave it, under Batch keys; PropertySet sees
+// it with pseudonyms and renamed properties. An insert id by hash is that of
+// the event before step 9. A dropped event leaves nothing in identities/, but
+// for $identify lines, which say who belongs with whom.
+//
+// Damage ends an input, but for gzip data: reading goes on at the next gzip
+// member that can be read.
 package convert
 
 import (
@@ -22,6 +48,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -43,6 +70,13 @@ type Options struct {
 	Paths []string  // files, folders, patterns, "-"
 	Stdin io.Reader // what "-" reads
 	Out   string    // the stage folder
+	// Except is a folder that is not read though it lies in one of Paths.
+	// Default Out.
+	Except string
+
+	// MergedIDs are files, folders and patterns like Paths that hold merged
+	// Amplitude IDs and nothing else. Those among Paths are recognised too.
+	MergedIDs []string
 
 	Rules    Rules
 	Compress eventfile.Compression // default zst
@@ -58,6 +92,8 @@ type Options struct {
 type identity struct {
 	Rules
 	Compress eventfile.Compression `json:"compress"`
+	// Files are the SHA-256 of files that rules name, by option.
+	Files map[string]string `json:"files,omitempty"`
 }
 
 func (o *Options) setDefaults() {
@@ -66,6 +102,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Jobs == 0 {
 		o.Jobs = 1
+	}
+	if o.Except == "" {
+		o.Except = o.Out
 	}
 	if o.FS == nil {
 		o.FS = durable.OS
@@ -101,50 +140,62 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	if err := o.Validate(); err != nil {
 		return Summary{}, err
 	}
-	set, err := source.Expand(o.Paths, source.Options{Stdin: o.Stdin})
+	columns, err := parseColumns(o.Rules.Columns)
 	if err != nil {
 		return Summary{}, err
 	}
+	program, err := compile(o.Rules)
+	if err != nil {
+		return Summary{}, err
+	}
+	set, events, err := o.expand(source.Options{
+		Stdin: o.Stdin, Except: o.Except, Parquet: &source.ParquetOptions{Columns: columns, Workers: o.Jobs},
+	})
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := refuseMixed(ctx, set, o.Rules); err != nil {
+		return Summary{}, err
+	}
 	folder, err := stage.Begin(o.FS, o.Out, stage.Identity{
-		Stage: StageName, Version: o.Version, Options: identity{o.Rules, o.Compress},
+		Stage: StageName, Version: o.Version, Options: identity{o.Rules, o.Compress, program.files},
 	})
 	if err != nil {
 		return Summary{}, err
 	}
 	defer folder.Close()
 	if m := folder.Finished(); m != nil {
-		return finished(m, set, o)
+		return finished(ctx, m, set, o)
 	}
-	r := &run{o: o, folder: folder, set: set, records: make([]record, len(set.Inputs))}
+	r := &run{o: o, program: program, eventInputs: events, folder: folder, set: set, records: make([]record, len(set.Inputs))}
 	if err := r.convert(ctx); err != nil {
 		return Summary{}, err
 	}
 	return r.finish()
 }
 
-// finished answers for a folder that needs no more work.
-func finished(m *stage.Manifest, set *source.Set, o Options) (Summary, error) {
-	same := len(m.Inputs) == len(set.Inputs)
-	for i := 0; same && i < len(set.Inputs); i++ {
-		in := &set.Inputs[i]
-		was := m.Inputs[i]
-		same = was.Name == in.File && was.Member == in.Member && in.Size >= 0 && was.Size == in.Size
+// expand finds the inputs; those from the number events on are merged-ID files.
+func (o *Options) expand(so source.Options) (set *source.Set, events int, err error) {
+	if set, err = source.Expand(o.Paths, so); err != nil {
+		return nil, 0, err
 	}
-	if !same {
-		return Summary{}, fmt.Errorf("%s holds the finished result of other inputs: give another folder, or remove it", o.Out)
+	events = len(set.Inputs)
+	if len(o.MergedIDs) == 0 {
+		return set, events, nil
 	}
-	for _, f := range set.Findings {
-		o.Sink(f)
-	}
-	s := Summary{Finished: true}
-	return s, json.Unmarshal(m.Counts, &s)
+	// Once more together, for names that differ.
+	set, err = source.Expand(slices.Concat(o.Paths, o.MergedIDs), so)
+	return set, events, err
 }
 
 type run struct {
 	o       Options
-	folder  *stage.Folder
-	set     *source.Set
-	records []record
+	program *program
+	// eventInputs is the number of inputs before those of Options.MergedIDs.
+	eventInputs int
+	folder      *stage.Folder
+	set         *source.Set
+	records     []record
 
 	mu      sync.Mutex // guards the sink and what follows
 	withID  string     // an input whose lines have the key $insert_id
@@ -190,14 +241,14 @@ func (r *run) input(ctx context.Context, i int) error {
 			return err
 		}
 		if done {
-			r.o.Meter.Add(rec.Summary.Read, max(0, in.Size))
+			r.o.Meter.Add(0, max(0, in.Size))
 			for _, f := range rec.Findings {
 				r.report(f)
 			}
 			return r.judge(in, rec)
 		}
 	}
-	if err := r.convertInput(ctx, in, rec); err != nil {
+	if err := r.convertInput(ctx, in, rec, i >= r.eventInputs); err != nil {
 		return err
 	}
 	if err := r.judge(in, rec); err != nil {
@@ -234,7 +285,7 @@ func (r *run) judge(in *source.Input, rec *record) error {
 	switch {
 	case rec.HasInsertIDKey:
 		r.withID = in.Place(0).String()
-	case rec.Summary.Read >= minToJudge:
+	case rec.Summary.Read >= minToJudge || in.InsertID == source.Absent:
 		r.without = in.Place(0).String()
 	}
 	if r.withID != "" && r.without != "" {
@@ -257,7 +308,9 @@ func (r *run) finish() (Summary, error) {
 		for _, name := range rec.Rejected {
 			keep[name] = true
 		}
-		s.Damaged += int64(len(rec.Findings))
+		if len(rec.Findings) > 0 {
+			s.Damaged++
+		}
 	}
 	s.Files = int64(len(r.records))
 	s.Ignored = int64(r.set.Ignored)

@@ -33,18 +33,20 @@ type conversion struct {
 	in     *source.Input
 	rec    *record
 	mapper *mapper
+	merged bool // a file of Options.MergedIDs
 
 	events     *eventfile.Writer
 	identities *eventfile.Writer
 	rejected   *durable.File // made when the first line is set aside
 	out        []byte
 	aside      []byte
+	cut        []byte // a line that was cut off
 }
 
 // convertInput converts one input into its files. When it fails, none of them
 // stands under its final name.
-func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record) (err error) {
-	c := &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.o.Rules)}
+func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record, merged bool) (err error) {
+	c := &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged}
 	suffix := r.o.Compress.Suffix()
 	name := "events/" + in.Name + suffix
 	if c.events, err = eventfile.Create(r.folder.FS, r.folder.File(name), name, r.o.Compress); err != nil {
@@ -93,14 +95,20 @@ func (c *conversion) read(ctx context.Context, lines *source.Lines) error {
 		}
 		line, err := lines.Next()
 		var damage *source.DamageError
+		var bad *source.RowError
 		switch {
 		case err == nil:
 			err = c.line(line, lines.Number())
+		case errors.As(err, &bad):
+			err = c.badRow(line, lines.Number(), bad)
 		case errors.Is(err, source.ErrTooLong):
 			err = c.longLine(lines)
 		case errors.As(err, &damage):
-			err = c.damaged(line, lines.Number(), damage)
-			if err == nil {
+			// What the line points to is gone when reading goes on.
+			c.cut = append(c.cut[:0], line...)
+			at, goesOn := lines.Resume()
+			err = c.damaged(c.cut, lines.Number(), damage, at)
+			if err == nil && !goesOn {
 				return c.flush()
 			}
 		case err == io.EOF:
@@ -116,6 +124,9 @@ func (c *conversion) line(line []byte, number int64) error {
 	if blank(line) {
 		return nil
 	}
+	if c.merged {
+		return c.mergedLine(line, number)
+	}
 	out, v := c.mapper.event(c.out, line)
 	c.out = out
 	s := &c.rec.Summary
@@ -123,7 +134,9 @@ func (c *conversion) line(line []byte, number int64) error {
 	case written:
 		s.Read++
 		s.Written++
-		c.events.Count(v.time)
+		for range v.before + 1 {
+			c.events.Count(v.time)
+		}
 	case dropped:
 		s.Read++
 		s.Drop(v.rule)
@@ -133,13 +146,32 @@ func (c *conversion) line(line []byte, number int64) error {
 	case rejected:
 		s.Read++
 		s.Reject(v.rule)
-		return c.setAside(number, v.rule, v.reason, line)
+		if err := c.setAside(number, v.rule, v.reason, line); err != nil {
+			return err
+		}
 	}
 	c.run.o.Meter.Add(1, 0)
 	if len(c.out) >= flushAt || len(c.mapper.pairs.lines) >= flushAt {
 		return c.flush()
 	}
 	return nil
+}
+
+// mergedLine takes a line of a file that was given as merged-ID file: whatever
+// else stands there is set aside.
+func (c *conversion) mergedLine(line []byte, number int64) error {
+	s := &c.rec.Summary
+	if c.mapper.mergedLine(line) {
+		s.MergedIDLines++
+		s.MergedIDFiles = 1
+		if len(c.mapper.pairs.lines) >= flushAt {
+			return c.flush()
+		}
+		return nil
+	}
+	s.Read++
+	s.Reject(ruleNotMerged)
+	return c.setAside(number, ruleNotMerged, "not a line of a merged-ID file, as --merged-ids says", line)
 }
 
 func blank(line []byte) bool {
@@ -149,6 +181,14 @@ func blank(line []byte) bool {
 		}
 	}
 	return true
+}
+
+// badRow sets a row of a Parquet file aside that is no line of an export.
+func (c *conversion) badRow(line []byte, number int64, bad *source.RowError) error {
+	c.rec.Summary.Read++
+	c.rec.Summary.Reject(bad.Rule)
+	c.run.o.Meter.Add(1, 0)
+	return c.setAside(number, bad.Rule, bad.Reason, line)
 }
 
 // setAside keeps a line that cannot become an event, with the reason.
@@ -200,11 +240,15 @@ func (c *conversion) longLine(lines *source.Lines) error {
 	return c.writeAside()
 }
 
-// damaged ends an input that cannot be read further. A last line that was cut
-// off is set aside, unless it happens to be whole.
-func (c *conversion) damaged(rest []byte, number int64, damage *source.DamageError) error {
-	f := finding.Finding{Place: c.in.Place(number), Rule: ruleDamaged, Severity: finding.Error,
-		Message: damage.Reason + "; what could be read before is converted"}
+// damaged notes that an input cannot be read further, or only from a later
+// place in it, resumed bytes behind its start. A last line that was cut off is
+// set aside, unless it happens to be whole.
+func (c *conversion) damaged(rest []byte, number int64, damage *source.DamageError, resumed int64) error {
+	message := damage.Reason + "; what could be read before is converted"
+	if resumed > 0 {
+		message += fmt.Sprintf(", and what follows from byte %d of the compressed data", resumed)
+	}
+	f := finding.Finding{Place: c.in.Place(number), Rule: ruleDamaged, Severity: finding.Error, Message: message}
 	c.rec.Findings = append(c.rec.Findings, f)
 	c.run.report(f)
 	if blank(rest) {
@@ -231,8 +275,12 @@ func (c *conversion) flush() error {
 // commit gives the files their names. The events come last: with them the
 // input is done.
 func (c *conversion) commit() (err error) {
-	c.rec.HasInsertIDKey = c.mapper.hasIDKey
+	c.rec.HasInsertIDKey = c.mapper.hasIDKey || c.in.InsertID == source.Present
 	c.rec.Summary.InsertIDs, c.rec.Summary.Lost = c.mapper.insertIDs, c.mapper.lostCounts()
+	c.rec.Summary.GroupIdentifies = c.mapper.made
+	if r := c.mapper.ruled; r != nil {
+		c.rec.Summary.MappedIDs, c.rec.Summary.UnmappedIDs = r.mapped, r.unmapped
+	}
 	if c.rejected != nil {
 		if err := c.rejected.Commit(); err != nil {
 			return err

@@ -13,6 +13,7 @@ type verdict struct {
 	rule   string // rejected: the rule; dropped: the reason it is counted under
 	reason string // rejected: for people
 	time   int64  // written: ms since the epoch
+	before int64  // written: how many events that are no line's stand before it
 }
 
 type verdictKind uint8
@@ -34,14 +35,16 @@ const (
 	ruleNoTime      = "missing-time"
 	ruleTooLong     = "line-too-long"
 	ruleDamaged     = "damaged-input"
+	ruleNotMerged   = "not-merged-ids"
 )
 
 // mapper turns lines into events. It is not safe for concurrent use.
 type mapper struct {
-	rules  Rules
-	fields []jsonscan.Field
-	at     [slots]*jsonscan.Field // the fields of the line with a slot, or nil
-	guess  []keyGuess
+	rules    Rules
+	scanner  jsonscan.Scanner
+	meanings []meaning              // by the scanner's numbers
+	rare     meaning                // of a key without one
+	at       [slots]*jsonscan.Field // the fields of the line with a slot, or nil
 
 	pairs     pairSet
 	hasIDKey  bool // some line had the key $insert_id, be it null
@@ -50,19 +53,38 @@ type mapper struct {
 	lostKeys  map[string]*int64 // the same for keys without a slot
 	lost      []*int64          // of lostKeys, those of this line
 	scratch   []byte
+
+	timeSources [len(timeSources)]slot
+	ruled       *ruled // rules beyond the plain mapping; nil: none
+	made        int64  // events written that are no line's
 }
 
-func newMapper(rules Rules) *mapper {
-	return &mapper{rules: rules, insertIDs: map[string]int64{}, lostKeys: map[string]*int64{}}
+const (
+	// maxLostKeys bounds what the keys of hostile lines take of memory: it is how many keys without a place are counted apart; real
+	// exports have some dozen. Those beyond are counted under otherKeys.
+	maxLostKeys = 1000
+	otherKeys   = "(other keys)"
+)
+
+func newMapper(p *program) *mapper {
+	m := &mapper{rules: p.rules, timeSources: p.timeSources, insertIDs: map[string]int64{}, lostKeys: map[string]*int64{}}
+	if p.active {
+		m.ruled = newRuled(m, p)
+	}
+	return m
 }
 
 // event appends the Batch event for line, and a newline, to dst.
 func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
+	if m.ruled != nil {
+		m.ruled.begin()
+	}
 	if err := m.scan(line); err != nil {
 		return dst, verdict{kind: rejected, rule: ruleInvalidJSON, reason: err.Error()}
 	}
 	typ := m.at[eventType]
-	if typ == nil && m.at[mergeTime] != nil && m.at[mergedAmplitudeID] != nil {
+	if m.isMerged() {
+		m.ruled.merged(line, m)
 		return dst, verdict{kind: mergedIDs}
 	}
 	if typ == nil || typ.Kind != jsonscan.String || typ.End-typ.Start == 2 {
@@ -72,6 +94,12 @@ func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
 	for _, s := range []slot{userID, deviceID} {
 		if !usableID(line, m.at[s]) {
 			return dst, verdict{kind: rejected, rule: ruleInvalidID, reason: exportNames[s] + " is neither a string nor a whole number"}
+		}
+	}
+	if m.ruled != nil {
+		var v verdict
+		if line, v = m.ruled.people(line); v.kind != written {
+			return dst, v
 		}
 	}
 	m.pairs.add(line, m.at[userID], m.at[deviceID], m.at[amplitudeID])
@@ -85,30 +113,53 @@ func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
 	if v.kind == rejected {
 		return dst, v
 	}
-	return m.write(dst, line, identify, ms), verdict{time: ms}
+	if m.ruled == nil {
+		return m.write(dst, line, identify, ms), verdict{time: ms}
+	}
+	if line, v = m.ruled.shape(line, identify, ms); v.kind != written {
+		if v.kind == dropped {
+			m.pairs.undo()
+		}
+		return dst, v
+	}
+	if m.ruled.program.groups && identify == "" {
+		var n int64
+		dst, n = m.ruled.groupEvents(dst, line, ms)
+		v.before = n
+		m.made += n
+	}
+	v.time = ms
+	return m.write(dst, line, identify, ms), v
+}
+
+// isMerged tells whether the line is one of a merged-ID file.
+func (m *mapper) isMerged() bool {
+	return m.at[eventType] == nil && m.at[mergeTime] != nil && m.at[mergedAmplitudeID] != nil
+}
+
+// mergedLine takes a line of a merged-ID file, and tells whether it is one.
+func (m *mapper) mergedLine(line []byte) bool {
+	if m.ruled != nil {
+		m.ruled.begin()
+	}
+	if m.scan(line) != nil || !m.isMerged() {
+		return false
+	}
+	m.ruled.merged(line, m)
+	return true
 }
 
 // scan finds the fields of the line and what they mean.
 func (m *mapper) scan(line []byte) (err error) {
 	m.at = [slots]*jsonscan.Field{}
 	m.lost = m.lost[:0]
-	if m.fields, err = jsonscan.Fields(m.fields[:0], line); err != nil {
+	fields, err := m.scanner.Fields(line)
+	if err != nil {
 		return err
 	}
-	for i := range m.fields {
-		f := &m.fields[i]
-		key := f.Key(line)
-		if f.KeyEscaped {
-			m.scratch = jsonscan.AppendUnescaped(m.scratch[:0], key)
-			key = m.scratch
-		}
-		if i == len(m.guess) {
-			m.guess = append(m.guess, m.look(key))
-		}
-		g := &m.guess[i]
-		if string(key) != g.key {
-			*g = m.look(key)
-		}
+	for i := range fields {
+		f := &fields[i]
+		g := m.meaningOf(line, f)
 		if g.slot == insertID {
 			m.hasIDKey = true
 		}
@@ -116,6 +167,11 @@ func (m *mapper) scan(line []byte) (err error) {
 		case f.Kind == jsonscan.Null:
 		case g.slot == noPlace:
 			if populated(line, f) {
+				m.lost = append(m.lost, g.lost)
+			}
+		case g.slot == wanted:
+			m.ruled.kept[g.kept] = f
+			if g.lost != nil && populated(line, f) {
 				m.lost = append(m.lost, g.lost)
 			}
 		case g.slot <= deviceID && f.Kind == jsonscan.String && f.End-f.Start == 2:
@@ -127,19 +183,41 @@ func (m *mapper) scan(line []byte) (err error) {
 	return nil
 }
 
-// look finds what a key means.
-func (m *mapper) look(key []byte) keyGuess {
-	g := keyGuess{key: string(key), slot: noPlace}
-	if s, ok := exportKeys[g.key]; ok {
-		g.slot = s
-		return g
+// meaningOf returns what the field's key means.
+func (m *mapper) meaningOf(line []byte, f *jsonscan.Field) *meaning {
+	if f.ID == jsonscan.NoID {
+		m.scratch = jsonscan.AppendUnescaped(m.scratch[:0], f.Key(line))
+		m.rare = m.look(string(m.scratch))
+		return &m.rare
 	}
-	g.lost = m.lostKey(g.key)
-	return g
+	for int(f.ID) >= len(m.meanings) {
+		m.meanings = append(m.meanings, m.look(m.scanner.Name(uint16(len(m.meanings)))))
+	}
+	return &m.meanings[f.ID]
+}
+
+func (m *mapper) look(key string) meaning {
+	if s, ok := exportKeys[key]; ok {
+		return meaning{slot: s}
+	}
+	if m.ruled != nil {
+		if i, ok := m.ruled.keptAt[key]; ok {
+			g := meaning{slot: wanted, kept: i}
+			if m.ruled.program.kept[i].property == "" { // a rule may use it, or not
+				g.lost = m.lostKey(key)
+			}
+			return g
+		}
+	}
+	return meaning{slot: noPlace, lost: m.lostKey(key)}
 }
 
 func (m *mapper) lostKey(key string) *int64 {
 	n := m.lostKeys[key]
+	if n == nil && len(m.lostKeys) >= maxLostKeys {
+		key = otherKeys
+		n = m.lostKeys[key]
+	}
 	if n == nil {
 		n = new(int64)
 		m.lostKeys[key] = n
@@ -213,6 +291,9 @@ func (m *mapper) write(dst, line []byte, identify string, ms int64) []byte {
 		case userID, deviceID:
 			dst = appendID(dst, line, f)
 		case eventTime:
+			if f != nil && populated(line, f) { // the time is another key's
+				m.lostSlots[s]++
+			}
 			dst = strconv.AppendInt(dst, ms, 10)
 		case insertID:
 			dst = m.appendInsertID(dst, line, ms)
@@ -232,7 +313,7 @@ func (m *mapper) write(dst, line []byte, identify string, ms int64) []byte {
 				continue
 			}
 		case ip:
-			if string(f.Value(line)) == `"$remote"` { // would geolocate the machine that uploads
+			if m.isRemote(line, f) {
 				dst = dst[:mark]
 				m.lostSlots[s]++
 				continue
@@ -246,8 +327,24 @@ func (m *mapper) write(dst, line []byte, identify string, ms int64) []byte {
 	if m.rules.UserProperties == Skip && identify == "" {
 		dst = append(dst, `,"$skip_user_properties_sync":true`...)
 	}
+	if m.ruled != nil {
+		dst = append(dst, m.ruled.extra...)
+	}
 	m.countLost(line)
 	return append(dst, '}', '\n')
+}
+
+// isRemote tells whether an ip address stands for the machine that uploads,
+// which the server would geolocate.
+func (m *mapper) isRemote(line []byte, f *jsonscan.Field) bool {
+	if f.Kind != jsonscan.String {
+		return false
+	}
+	if !f.Escaped {
+		return string(f.Value(line)) == `"$remote"`
+	}
+	m.scratch = jsonscan.AppendUnquoted(m.scratch[:0], f.Value(line))
+	return string(m.scratch) == "$remote"
 }
 
 // countLost counts the populated keys of a written event that were not used.
@@ -266,7 +363,7 @@ func (m *mapper) countLost(line []byte) {
 func (m *mapper) lostCounts() map[string]int64 {
 	counts := map[string]int64{}
 	for s, n := range m.lostSlots {
-		if n > 0 {
+		if n > 0 && (m.ruled == nil || !m.ruled.keptSlots[s]) {
 			counts[exportNames[s]] = n
 		}
 	}
@@ -276,41 +373,4 @@ func (m *mapper) lostCounts() map[string]int64 {
 		}
 	}
 	return counts
-}
-
-// appendPlan appends the part of plan that the Batch API takes and tells
-// whether there is any.
-func (m *mapper) appendPlan(dst, line []byte, f *jsonscan.Field) (plan []byte, filled bool) {
-	if f.Kind != jsonscan.Object {
-		return append(dst, f.Value(line)...), true // wrong, for validate to find
-	}
-	text := f.Value(line)
-	members, err := jsonscan.Fields(nil, text)
-	if err != nil {
-		// A key twice, which only the outermost object is checked for: validate finds it.
-		return append(dst, text...), true
-	}
-	open := byte('{')
-	for i := range members {
-		p := &members[i]
-		switch string(p.Key(text)) {
-		case "branch", "source", "version":
-			if p.Kind == jsonscan.Null {
-				continue
-			}
-			dst = append(dst, open, '"')
-			dst = append(dst, p.Key(text)...)
-			dst = append(dst, '"', ':')
-			dst = append(dst, p.Value(text)...)
-			open = ','
-		default:
-			if populated(text, p) {
-				*m.lostKey("plan." + string(p.Key(text)))++
-			}
-		}
-	}
-	if open == '{' {
-		return dst, false
-	}
-	return append(dst, '}'), true
 }

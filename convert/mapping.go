@@ -50,6 +50,8 @@ const (
 	serverUploadTime
 	slots
 
+	// wanted is for keys without a slot that a rule reads.
+	wanted slot = 254
 	// noPlace is for keys that the Batch API has nothing for.
 	noPlace slot = 255
 )
@@ -92,10 +94,9 @@ var exportNames = func() (names [slots]string) {
 	return names
 }()
 
-// keyGuess remembers what stood at one place of the line before: exports write
-// the same keys in the same order, line after line.
-type keyGuess struct {
-	key  string
+// meaning is what is remembered of a key.
+type meaning struct {
 	slot slot
-	lost *int64 // counts the events on which it is lost; only for noPlace
+	kept int    // the index in program.kept; only for wanted
+	lost *int64 // counts the events on which it is lost; for noPlace and wanted
 }

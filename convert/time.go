@@ -7,14 +7,15 @@ import (
 	"export2batch/internal/jsonscan"
 )
 
-// timeSources are the keys an event's time is taken from, in this order; the
-// next is looked at where one is null, absent or empty.
+// timeSources are the keys an event's time is taken from, in this order unless
+// Rules.Time puts another first; the next is looked at where one is null,
+// absent or empty.
 var timeSources = [...]slot{eventTime, clientEventTime, serverReceivedTime, serverUploadTime}
 
 // time finds the event's time in ms since the epoch, UTC, and takes the field
 // it used out of the line.
 func (m *mapper) time(line []byte) (int64, verdict) {
-	for _, s := range timeSources {
+	for _, s := range m.timeSources {
 		f := m.at[s]
 		if f == nil || !populated(line, f) {
 			continue

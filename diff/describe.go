@@ -18,7 +18,7 @@ func (c *comparison) describe(ctx context.Context, pairs []pair) error {
 	if len(pairs) == 0 {
 		return nil
 	}
-	texts := &textStore{create: c.createTemp}
+	texts := &textStore{create: c.createTemp, most: textMemory}
 	defer texts.close()
 	// Where each pair's texts are: index of the record, in order of place.
 	var wanted [2][]record

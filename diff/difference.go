@@ -106,7 +106,7 @@ type Summary struct {
 	Changed    int64 `json:"changed"`
 	Missing    int64 `json:"missing"`
 	Extra      int64 `json:"extra"`
-	Duplicates int64 `json:"duplicates"`           // events of either set that share the key of another of the same set; counted above as well
+	Duplicates int64 `json:"duplicates"`           // events of either set beyond the first of their key; counted above as well
 	WithoutKey Sides `json:"without_key,omitzero"` // lines that are no JSON object, too long, or without a key; each is a finding
 	Damaged    int64 `json:"damaged,omitempty"`    // inputs that could not be read to their end; each is a finding
 	Omitted    int64 `json:"omitted,omitempty"`    // differences counted but not handed to the sink

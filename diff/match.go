@@ -34,7 +34,8 @@ type group struct {
 	sides [2]int64
 	equal int64
 	left  [2][]record // not matched by content
-	same  []record    // of A, with the content read last, still to be matched
+	same  []record    // of A, with the content read last
+	taken int         // how many of same are matched, from the first
 }
 
 func (g *group) add(r record) {
@@ -42,14 +43,14 @@ func (g *group) add(r record) {
 	g.seen++
 	g.sides[r.side]++
 	if len(g.same) > 0 && g.same[0].sum != r.sum {
-		g.left[sideA] = append(g.left[sideA], g.same...)
-		g.same = g.same[:0]
+		g.left[sideA] = append(g.left[sideA], g.same[g.taken:]...)
+		g.same, g.taken = g.same[:0], 0
 	}
 	switch {
 	case r.side == sideA:
 		g.same = append(g.same, r)
-	case len(g.same) > 0: // of the same content: anything else was moved above
-		g.same = slices.Delete(g.same, 0, 1)
+	case g.taken < len(g.same): // of the same content: anything else was moved above
+		g.taken++
 		g.equal++
 	default:
 		g.left[sideB] = append(g.left[sideB], r)
@@ -58,7 +59,7 @@ func (g *group) add(r record) {
 
 // close counts a group, hands on what differs in it, and empties it.
 func (c *comparison) close(g *group, out *nearest) {
-	a, b := append(g.left[sideA], g.same...), g.left[sideB]
+	a, b := append(g.left[sideA], g.same[g.taken:]...), g.left[sideB]
 	slices.SortFunc(a, comparePlaces)
 	slices.SortFunc(b, comparePlaces)
 	for i := range max(len(a), len(b)) {

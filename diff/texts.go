@@ -5,24 +5,26 @@ import (
 	"os"
 )
 
-// textStore keeps lines: in memory, and behind textMemory bytes in a file.
+// textStore keeps lines: up to most bytes in memory, the others in a file.
 type textStore struct {
 	create func() (*os.File, error)
+	most   int64
 	memory []byte
 	file   *os.File
 	size   int64 // of the file
 }
 
+// textMemory is how many bytes of events a comparison holds.
 const textMemory = 64 << 20
 
-// textSpan is where a line stands; file offsets are behind textMemory.
+// textSpan is where a line stands; what is in the file begins at most.
 type textSpan struct {
 	offset int64
 	length int
 }
 
 func (s *textStore) put(line []byte) (textSpan, error) {
-	if s.file == nil && len(s.memory)+len(line) <= textMemory {
+	if s.file == nil && int64(len(s.memory)+len(line)) <= s.most {
 		s.memory = append(s.memory, line...)
 		return textSpan{int64(len(s.memory) - len(line)), len(line)}, nil
 	}
@@ -37,16 +39,16 @@ func (s *textStore) put(line []byte) (textSpan, error) {
 		return textSpan{}, fmt.Errorf("write events to a temporary file: %w", err)
 	}
 	s.size += int64(len(line))
-	return textSpan{textMemory + s.size - int64(len(line)), len(line)}, nil
+	return textSpan{s.most + s.size - int64(len(line)), len(line)}, nil
 }
 
 // get returns a line; it is the caller's to read, until close.
 func (s *textStore) get(at textSpan) ([]byte, error) {
-	if at.offset < textMemory {
+	if at.offset < s.most {
 		return s.memory[at.offset:][:at.length], nil
 	}
 	line := make([]byte, at.length)
-	if _, err := s.file.ReadAt(line, at.offset-textMemory); err != nil {
+	if _, err := s.file.ReadAt(line, at.offset-s.most); err != nil {
 		return nil, fmt.Errorf("read events from a temporary file: %w", err)
 	}
 	return line, nil

@@ -133,7 +133,6 @@ func newRow(rec *record) row {
 		LocationLng:          degrees(rec.lng),
 		OsName:               rec.osName.pointer(),
 		OsVersion:            rec.osVersion.pointer(),
-		Plan:                 str(rec.plan),
 		Platform:             str(rec.platform),
 		ProcessedTime:        number(rec.processed),
 		Region:               str(rec.region),
@@ -146,6 +145,9 @@ func newRow(rec *record) row {
 		UserProperties:       str(string(rec.userProperties)),
 		UUID:                 str(string(rec.uuid)),
 		VersionName:          rec.versionName.pointer(),
+	}
+	if rec.shape == shapeModern || rec.shape == shapeSampled { // other lines have no such key
+		out.Plan = str(rec.plan)
 	}
 	if rec.attribution != "null" {
 		out.AmplitudeAttributionID = str(rec.attribution)

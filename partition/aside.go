@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"bufio"
 	"sync"
 
 	"export2batch/internal/durable"
@@ -8,60 +9,52 @@ import (
 	"export2batch/internal/stage"
 )
 
-// asideFiles takes what does not go into a partition. Each file is written by
-// one goroutine, so its order does not depend on how many there are.
-type asideFiles struct {
+// asideFile takes what does not go into a partition: of one input, or of one
+// partition, so that its order does not depend on how many jobs there are. It
+// is made when it is needed.
+type asideFile struct {
 	folder *stage.Folder
-	sink   finding.Sink
+	name   string
 
-	mu    sync.Mutex
-	files map[string]*durable.File
+	file *durable.File
+	buf  *bufio.Writer
 }
 
-func newAsideFiles(folder *stage.Folder, sink finding.Sink) *asideFiles {
-	return &asideFiles{folder: folder, sink: sink, files: map[string]*durable.File{}}
-}
-
-// reject keeps a line of the input in the file name.
-func (a *asideFiles) reject(name string, p finding.Place, rule, reason string, line []byte) error {
-	a.report(p, rule, reason)
-	return a.write(name, finding.AppendRejected(nil, p, rule, reason, line))
-}
-
-func (a *asideFiles) report(p finding.Place, rule, reason string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.sink(finding.Finding{Place: p, Rule: rule, Severity: finding.Error, Message: reason})
-}
-
-func (a *asideFiles) write(name string, line []byte) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	f := a.files[name]
-	if f == nil {
-		var err error
-		if f, err = durable.Create(a.folder.FS, a.folder.File(name)); err != nil {
+func (a *asideFile) write(line []byte) error {
+	if a.file == nil {
+		f, err := durable.Create(a.folder.FS, a.folder.File(a.name))
+		if err != nil {
 			return err
 		}
-		a.files[name] = f
+		a.file, a.buf = f, bufio.NewWriterSize(f, 32<<10)
 	}
-	_, err := f.Write(line)
+	_, err := a.buf.Write(line)
 	return err
 }
 
-// commit gives the files their names and returns those.
-func (a *asideFiles) commit() (names []string, err error) {
-	for name, f := range a.files {
-		if err := f.Commit(); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
+// commit gives the file its name and returns that, empty where there is none.
+func (a *asideFile) commit() (name string, err error) {
+	if a.file == nil {
+		return "", nil
 	}
-	return names, nil
+	if err := a.buf.Flush(); err != nil {
+		return "", err
+	}
+	return a.name, a.file.Commit()
 }
 
-func (a *asideFiles) abort() {
-	for _, f := range a.files {
-		f.Abort()
+func (a *asideFile) abort() {
+	if a.file != nil {
+		a.file.Abort()
+	}
+}
+
+// lockedSink lets several goroutines find something.
+func lockedSink(sink finding.Sink) finding.Sink {
+	var mu sync.Mutex
+	return func(f finding.Finding) {
+		mu.Lock()
+		defer mu.Unlock()
+		sink(f)
 	}
 }

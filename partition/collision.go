@@ -4,21 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"export2batch/internal/finding"
 	"export2batch/internal/jsonscan"
 )
 
-// keyUse is who has one dedup key, where several events with different content
-// do.
-type keyUse struct {
-	first, last    place
-	firstContent   uint64
-	lastContent    uint64
-	severalContent bool
-}
-
+// place is where an event stands in the order.
 type place struct {
 	time, eventID int64
 	order         uint64
@@ -28,89 +19,89 @@ func (p place) compare(o place) int {
 	return cmp.Or(cmp.Compare(p.time, o.time), cmp.Compare(p.eventID, o.eventID), cmp.Compare(p.order, o.order))
 }
 
-// note takes one event with the key.
-func (u keyUse) note(content uint64, first, last place) keyUse {
-	if u == (keyUse{}) {
-		return keyUse{first: first, last: last, firstContent: content, lastContent: content}
-	}
-	u.severalContent = u.severalContent || content != u.firstContent
-	if first.compare(u.first) < 0 {
-		u.first, u.firstContent = first, content
-	}
-	if last.compare(u.last) > 0 {
-		u.last, u.lastContent = last, content
-	}
-	return u
+// wins tells which of two events with one insert id has it.
+func (p place) wins(o place, keepLast bool) bool { return (p.compare(o) > 0) == keepLast }
+
+// winners has, for dedup keys that stand on different events, what the event
+// that has the key hashes to.
+type winners map[uint64]uint64
+
+// keyUse is the winner so far of a dedup key.
+type keyUse struct {
+	place   place
+	content uint64
+	several bool
 }
 
-// uses finds the keys that several events of the batch share.
-func (b *batch) uses() map[uint64]keyUse {
-	uses := map[uint64]keyUse{}
-	for dedup, i := range b.byDedup {
-		if b.entries[i-1].next == 0 {
-			continue
-		}
-		var u keyUse
-		for ; i != 0; i = b.entries[i-1].next {
-			e := &b.entries[i-1]
-			u = u.note(e.content, place{e.time, e.eventID, e.order}, place{e.time, e.eventID, e.lastOrder})
-		}
-		uses[dedup] = u
-	}
-	return uses
+// uses finds the winners among many events.
+type uses struct {
+	keys     map[uint64]keyUse
+	keepLast bool
 }
 
-// usesOf is uses for a spill too large for a batch.
-func usesOf(s *spill) (map[uint64]keyUse, error) {
-	uses := map[uint64]keyUse{}
-	err := s.each(func(r *row) error {
-		if r.dedup != 0 {
-			p := place{r.time, r.eventID, r.order}
-			uses[r.dedup] = uses[r.dedup].note(r.content, p, p)
+func newUses(keepLast bool) *uses { return &uses{map[uint64]keyUse{}, keepLast} }
+
+func (u *uses) note(r *row) {
+	p := place{r.time, r.eventID, r.order}
+	k, known := u.keys[r.dedup]
+	if !known {
+		u.keys[r.dedup] = keyUse{place: p, content: r.content}
+		return
+	}
+	several := k.several || k.content != r.content
+	if p.wins(k.place, u.keepLast) {
+		k.place, k.content = p, r.content
+	} else if several == k.several {
+		return
+	}
+	k.several = several
+	u.keys[r.dedup] = k
+}
+
+// addTo adds the keys that stand on different events.
+func (u *uses) addTo(w winners) {
+	for dedup, k := range u.keys {
+		if k.several {
+			w[dedup] = k.content
 		}
-		return nil
-	})
-	return uses, err
+	}
 }
 
 // ErrCollision ends a partitioning with the rule Stop.
 var ErrCollision = errors.New("an insert id occurs on different events of one device")
 
-// collide decides about an event whose key several share: it returns the line
-// to write, or nil.
-func (w *writer) collide(e *entry, line []byte, u keyUse) ([]byte, error) {
+// collide decides about an event whose insert id goes to another one: it
+// returns the line to write, or nil.
+func (w *writer) collide(r *row) ([]byte, error) {
 	policy := w.run.o.Rules.Collisions
-	winner := u.firstContent
-	if policy == KeepLast {
-		winner = u.lastContent
+	in := &w.run.in.events[r.order>>40]
+	at := in.Place(int64(r.order & (1<<40 - 1)))
+	if policy == Stop {
+		return nil, fmt.Errorf("%s: %w; --insert-id-collisions says what to do with it", at, ErrCollision)
 	}
-	if e.content == winner {
-		return line, nil
-	}
-	w.counts.collisions++
-	in := &w.run.in.events[e.order>>40]
-	at := in.Place(int64(e.order & (1<<40 - 1)))
+	w.done.Collisions++
 	var out []byte
 	newID := ""
-	switch policy {
-	case Stop:
-		return nil, fmt.Errorf("%s: %w; --insert-id-collisions says what to do with it", at, ErrCollision)
-	case Suffix:
-		out, newID = withSuffix(line, e.content)
-	case Reject:
-		w.counts.Reject("insert-id-collision")
-	default:
-		w.counts.Drop("collision")
+	if policy == Suffix {
+		out, newID = withSuffix(r.line, r.content)
+	} else {
+		w.done.Hashes.Dropped += Hash(r.content)
+		if policy == Reject {
+			w.done.Counts.Reject("insert-id-collision")
+		} else {
+			w.done.Counts.Drop("collision")
+		}
 	}
-	note := finding.AppendRejected(nil, at, "insert-id-collision", "the insert id stands on another event of this device too: "+policy, line)
+	note := finding.AppendRejected(nil, at, "insert-id-collision", "the insert id stands on another event of this device too: "+policy, r.line)
 	note = append(note[:len(note)-2], `,"action":"`+policy+`"`...)
 	if newID != "" {
 		note = append(note, `,"new_insert_id":`+newID...)
 	}
-	return out, w.run.aside.write(w.asideName, append(note, "}\n"...))
+	return out, w.aside.write(append(note, "}\n"...))
 }
 
-// withSuffix appends what the content hashes to to the event's insert id.
+// withSuffix appends what the content hashes to to the event's insert id. All
+// 64 bits of it: many events can have one id.
 func withSuffix(line []byte, content uint64) (out []byte, id string) {
 	fields, err := jsonscan.Fields(nil, line)
 	if err != nil {
@@ -118,9 +109,12 @@ func withSuffix(line []byte, content uint64) (out []byte, id string) {
 	}
 	for i := range fields {
 		f := &fields[i]
-		if string(f.Key(line)) == "insert_id" {
-			suffix := "-" + strconv.FormatUint(content|1<<63, 16)[:8]
-			id = string(line[f.Start:f.End-1]) + suffix + `"`
+		key := f.Key(line)
+		if f.KeyEscaped {
+			key = jsonscan.AppendUnescaped(nil, key)
+		}
+		if string(key) == "insert_id" {
+			id = string(line[f.Start:f.End-1]) + fmt.Sprintf("-%016x", content) + `"`
 			out = append(append(append(out, line[:f.Start]...), id...), line[f.End:]...)
 		}
 	}

@@ -1,11 +1,9 @@
 package partition
 
 import (
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"export2batch/internal/finding"
@@ -20,48 +18,53 @@ type inputs struct {
 	identities []source.Input
 	scan       []source.Input // the events whose identities have to be found in them
 	findings   []finding.Finding
-	spooled    bool
-	excluded   map[excludedLine]bool
+	spooled    string // SHA-256 of standard input
+	excluded   exclusion
 }
 
-type excludedLine struct {
-	file, member string
-	line         int64
-}
-
-func openInputs(o Options, w *workspace) (*inputs, error) {
-	in := &inputs{}
+func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
+	in := &inputs{excluded: excluded}
 	for _, path := range o.Paths {
-		if path == "-" {
-			spooled, err := w.spool(o.Stdin)
-			if err != nil {
+		stdin := path == "-"
+		if stdin {
+			if in.spooled != "" {
+				return nil, fmt.Errorf("standard input is given twice")
+			}
+			var err error
+			if path, in.spooled, err = w.spool(o.Stdin); err != nil {
 				return nil, err
 			}
-			path, in.spooled = spooled, true
 		}
 		set, err := source.Expand([]string{path}, source.Options{Stages: []string{"convert"}})
 		if err != nil {
 			return nil, err
 		}
+		for i := range set.Inputs {
+			if stdin {
+				set.Inputs[i].File = "-"
+			}
+		}
 		in.findings = append(in.findings, set.Findings...)
 		in.events = append(in.events, set.Inputs...)
 		m, err := stage.Load(path)
-		if err != nil || len(m.Extra) == 0 { // Expand has seen to a damaged manifest
+		if stdin || err != nil || len(m.Extra) == 0 { // Expand has seen to a damaged manifest
 			in.scan = append(in.scan, set.Inputs...)
 			continue
 		}
 		for _, f := range m.Extra {
-			ids, err := source.Expand([]string{filepath.Join(path, filepath.FromSlash(f.Name))}, source.Options{})
+			name := filepath.Join(path, filepath.FromSlash(f.Name))
+			ids, err := source.Expand([]string{name}, source.Options{})
 			if err != nil {
 				return nil, err
 			}
-			in.identities = append(in.identities, ids.Inputs...)
+			if len(ids.Inputs) != 1 || ids.Inputs[0].Size != f.Bytes {
+				return nil, fmt.Errorf("%s is not the file that manifest.json describes: the folder was changed", name)
+			}
+			ids.Inputs[0].SHA256 = f.SHA256
+			in.identities = append(in.identities, ids.Inputs[0])
 		}
 	}
-	if o.Exclude == "" {
-		return in, nil
-	}
-	return in, in.exclude(o.Exclude)
+	return in, in.excluded.match(in.events)
 }
 
 // work is how much there is to do: the stored bytes of all that is read, and
@@ -77,46 +80,54 @@ func stored(inputs []source.Input) (bytes int64) {
 	return bytes
 }
 
-// exclude reads which events a validate stage set aside.
-func (in *inputs) exclude(dir string) error {
-	if _, err := stage.Load(dir); err != nil {
-		return err
-	}
-	in.excluded = map[excludedLine]bool{}
-	rejected := filepath.Join(dir, "rejected")
-	if _, err := os.Stat(rejected); errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was set aside
-	}
-	set, err := source.Expand([]string{rejected}, source.Options{})
-	if err != nil {
-		return err
-	}
-	for i := range set.Inputs {
-		if err := in.excludeFile(&set.Inputs[i]); err != nil {
-			return err
+// fingerprint names the inputs and their state: what was done with others is of
+// no use.
+func (in *inputs) fingerprint() string {
+	h := sha256.New()
+	for _, list := range [][]source.Input{in.events, in.identities} {
+		for i := range list {
+			key := list[i].Key() + "\x00" + list[i].SHA256
+			if list[i].File == "-" {
+				key = "-\x00" + in.spooled
+			}
+			fmt.Fprintf(h, "%q\n", key)
 		}
+		fmt.Fprintln(h)
 	}
-	return nil
+	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (in *inputs) excludeFile(file *source.Input) error {
-	lines, err := file.Lines()
+// same tells whether a finished folder was made of these inputs, as far as can
+// be told without reading them.
+func (in *inputs) same(list []stage.Input) bool {
+	if len(list) != len(in.events) {
+		return false
+	}
+	for i := range list {
+		e := &in.events[i]
+		sum := e.SHA256
+		if e.File == "-" {
+			sum = in.spooled
+		}
+		if list[i].Name != e.File || list[i].Member != e.Member || list[i].Size != e.Size && e.Size >= 0 || sum != "" && list[i].SHA256 != sum {
+			return false
+		}
+	}
+	return true
+}
+
+// verifySum reads the rest of an input and compares it with the manifest it is
+// in.
+func verifySum(in *source.Input, lines *source.Lines, sum *stage.Input) error {
+	size, sha, err := lines.Sum()
 	if err != nil {
 		return err
 	}
-	defer lines.Close()
-	for {
-		line, err := lines.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		p, err := finding.RejectedPlace(line)
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w", file.File, lines.Number(), err)
-		}
-		in.excluded[excludedLine{p.File, p.Member, p.Line}] = true
+	if in.SHA256 != "" && in.SHA256 != sha {
+		return fmt.Errorf("%s is not the file its manifest.json describes: the checksums differ", in.File)
 	}
+	if sum != nil {
+		*sum = stage.Input{Name: in.File, Member: in.Member, Size: size, SHA256: sha}
+	}
+	return nil
 }

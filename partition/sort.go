@@ -1,58 +1,107 @@
 package partition
 
 import (
-	"cmp"
+	"context"
+	"fmt"
 )
 
-// rowSink takes sorted events.
-type rowSink func(e *entry, line []byte) error
+// sorter sorts spills within a share of the memory: three quarters of it for a
+// batch, the rest for the buffers of splitting and merging.
+type sorter struct {
+	ctx      context.Context
+	work     *workspace
+	batch    *batch
+	budget   int64 // bytes a batch may take
+	fan      int   // pieces a spill is split into at once, and runs merged
+	keepLast bool
+	decided  winners // of the keys that stand in several partitions
+	partOf   func(root uint32) uint32
+	packed   []byte
 
-// spill sorts a spill into sink. One that does not fit in memory is split by
-// dedup key, so that equal events and collisions stay together; the sorted
-// pieces are merged.
-func (w *writer) spill(s *spill, sink rowSink) error {
-	if size(s) <= w.budget {
-		return w.sorted(s, nil, sink)
-	}
-	return w.split(s, sink, func(r *row) uint64 {
-		if r.dedup == 0 {
-			return r.order
-		}
-		return r.dedup
-	}, w.piece)
+	duplicates int64
+	dropped    Hash
 }
 
-// piece sorts a piece of a split spill. One that still does not fit holds many
-// events with few keys; it is split again by content, with what each key needs
-// known beforehand. What does not fit even then are equal events, and only the
-// first of those takes memory.
-func (w *writer) piece(s *spill, sink rowSink) error {
-	if size(s) <= w.budget {
+// fits tells whether a spill can be loaded as it is.
+func (w *sorter) fits(s *spill) bool { return s.file == nil || size(s) <= w.budget }
+
+// spill sorts a spill into sink. One that does not fit in memory is split by
+// dedup key, so that equal events and collisions stay together, into pieces
+// that do fit; these are sorted into runs, and the runs merged. Level counts
+// the splits around it.
+func (w *sorter) spill(s *spill, level int, sink rowSink) error {
+	if w.fits(s) {
 		return w.sorted(s, nil, sink)
 	}
-	uses, err := usesOf(s)
-	if err != nil {
-		return err
-	}
-	return w.split(s, sink, func(r *row) uint64 { return r.content }, func(s *spill, sink rowSink) error {
-		return w.sorted(s, uses, sink)
+	return w.split(s, level, byKey, sink, func(piece *spill, sink rowSink) error {
+		if w.fits(piece) || piece.bytes <= s.bytes/2 {
+			return w.spill(piece, level+1, sink)
+		}
+		return w.oneKey(piece, level+1, sink)
 	})
 }
 
-// sorted loads a spill and gives its events to sink in order, equal ones once,
-// collisions decided. Uses is nil where the batch itself tells them.
-func (w *writer) sorted(s *spill, uses map[uint64]keyUse, sink rowSink) error {
-	b := w.batch
-	if err := b.load(s); err != nil {
+// oneKey sorts a spill that did not get smaller: most of its events have one
+// key. Who has the key is found out first, then it is split by content.
+func (w *sorter) oneKey(s *spill, level int, sink rowSink) error {
+	u := newUses(w.keepLast)
+	err := s.each(func(r *row) error {
+		if r.dedup != 0 {
+			u.note(r)
+		}
+		return w.ctx.Err()
+	})
+	if err != nil {
 		return err
 	}
-	for range b.dropped {
-		w.counts.Drop("duplicate")
+	decided := winners{}
+	u.addTo(decided)
+	return w.byContent(s, level, decided, sink)
+}
+
+func (w *sorter) byContent(s *spill, level int, decided winners, sink rowSink) error {
+	return w.split(s, level, byContent, sink, func(piece *spill, sink rowSink) error {
+		others := (s.bytes - piece.bytes) / int64(w.pieces(s)-1)
+		if w.fits(piece) || piece.bytes > s.bytes/2 && others <= w.budget/2 {
+			// Where it does not fit most of it is equal events, of which the
+			// first alone takes memory, and the others are about as many as in
+			// the other pieces.
+			return w.sorted(piece, decided, sink)
+		}
+		return w.byContent(piece, level+1, decided, sink)
+	})
+}
+
+func byKey(r *row) uint64 {
+	if r.dedup == 0 {
+		return r.order
 	}
-	if uses == nil {
-		uses = b.uses()
+	return r.dedup
+}
+
+func byContent(r *row) uint64 {
+	if r.dedup == 0 {
+		return r.order
 	}
+	return r.content
+}
+
+// sorted loads a spill and gives its events to sink in order, equal ones once.
+// Decided is nil where the batch itself tells who loses its insert id.
+func (w *sorter) sorted(s *spill, decided winners, sink rowSink) error {
+	b := w.batch
+	if err := b.load(s, w.partOf); err != nil {
+		return err
+	}
+	w.duplicates += b.dropped
+	w.dropped += b.hashes.Dropped
+	if decided == nil {
+		b.settle(w.keepLast)
+	}
+	b.apply(decided)
+	b.apply(w.decided)
 	b.sort()
+	var r row // one for all: its address escapes
 	for i := range b.entries {
 		if i&1023 == 0 {
 			if err := w.ctx.Err(); err != nil {
@@ -60,18 +109,8 @@ func (w *writer) sorted(s *spill, uses map[uint64]keyUse, sink rowSink) error {
 			}
 		}
 		e := &b.entries[i]
-		line := b.line(e)
-		if u := uses[e.dedup]; u.severalContent {
-			kept, err := w.collide(e, line, u)
-			if err != nil {
-				return err
-			}
-			if kept == nil {
-				continue
-			}
-			line = kept
-		}
-		if err := sink(e, line); err != nil {
+		r = b.row(e)
+		if err := sink(e.part&^loserBit, &r); err != nil {
 			return err
 		}
 	}
@@ -80,14 +119,16 @@ func (w *writer) sorted(s *spill, uses map[uint64]keyUse, sink rowSink) error {
 
 // split divides a spill by key, sorts every piece with sort into a run, and
 // merges the runs into sink.
-func (w *writer) split(s *spill, sink rowSink, key func(*row) uint64, sort func(*spill, rowSink) error) error {
-	n := int(size(s)/w.budget*3/2) + 2
-	pieces, err := w.scatter(s, n, key)
+func (w *sorter) split(s *spill, level int, key func(*row) uint64, sink rowSink, sort func(*spill, rowSink) error) error {
+	pieces, err := w.scatter(s, level, key)
 	if err != nil {
 		return err
 	}
 	var runs []*spill
 	for _, piece := range pieces {
+		if piece.events == 0 {
+			continue
+		}
 		run, err := w.sortRun(piece, sort)
 		if err != nil {
 			return err
@@ -97,7 +138,7 @@ func (w *writer) split(s *spill, sink rowSink, key func(*row) uint64, sort func(
 		}
 		runs = append(runs, run)
 	}
-	if err := merge(w.ctx, runs, sink); err != nil {
+	if err := merge(w.ctx, runs, w.partOf, sink); err != nil {
 		return err
 	}
 	for _, run := range runs {
@@ -108,61 +149,84 @@ func (w *writer) split(s *spill, sink rowSink, key func(*row) uint64, sort func(
 	return nil
 }
 
-func (w *writer) scatter(s *spill, n int, key func(*row) uint64) ([]*spill, error) {
+// pieces is into how many pieces a spill is split.
+func (w *sorter) pieces(s *spill) int { return int(min(int64(w.fan), size(s)/w.budget*3/2+2)) }
+
+// scatter divides a spill; every level by other bits of the hash.
+func (w *sorter) scatter(s *spill, level int, key func(*row) uint64) ([]*spill, error) {
+	n := w.pieces(s)
 	pieces := make([]*spill, n)
 	for i := range pieces {
-		var err error
-		if pieces[i], err = w.run.work.next(s); err != nil {
-			return nil, err
-		}
+		pieces[i] = s.next()
 	}
 	buffers := make([]buffer, n)
-	limit := int(max(4<<10, min(blockSize, w.budget/4/int64(n))))
+	limit := int(max(minBlock, min(maxBlock, w.budget/4/int64(n))))
 	flush := func(i int) (err error) {
 		b := &buffers[i]
-		w.packed, err = pieces[i].write(b.records, b.events, w.packed)
-		b.records, b.events = b.records[:0], 0
-		return cmp.Or(err, w.ctx.Err())
+		b.records, err = pieces[i].add(b.records, b.events, &w.packed)
+		if cap(b.records) > limit {
+			b.records = nil // made for one long line
+		}
+		b.events = 0
+		return err
 	}
 	err := s.each(func(r *row) error {
-		i := int(key(r) * 0x9E3779B97F4A7C15 >> 33 % uint64(n))
+		i := int(mix(key(r), level) % uint64(n))
 		b := &buffers[i]
+		if len(b.records)+recordHeader+len(r.line) > limit && b.events > 0 {
+			if err := w.ctx.Err(); err != nil {
+				return err
+			}
+			if err := flush(i); err != nil {
+				return err
+			}
+		}
+		if b.records == nil {
+			b.records = make([]byte, 0, max(limit, recordHeader+len(r.line)))
+		}
 		b.records = appendRow(b.records, r)
 		b.events++
-		if len(b.records) >= limit {
-			return flush(i)
-		}
 		return nil
 	})
 	for i := range buffers {
-		if err == nil && len(buffers[i].records) > 0 {
+		if err == nil && buffers[i].events > 0 {
 			err = flush(i)
 		}
 	}
 	return pieces, err
 }
 
-func (w *writer) sortRun(piece *spill, sort func(*spill, rowSink) error) (*spill, error) {
-	run, err := w.run.work.next(piece)
-	if err != nil {
-		return nil, err
-	}
+// mix gives each level of splitting a hash of its own.
+func mix(key uint64, level int) uint64 {
+	key ^= uint64(level+1) * 0x9E3779B97F4A7C15
+	key ^= key >> 32
+	key *= 0xd6e8feb86659fd93
+	key ^= key >> 32
+	key *= 0xd6e8feb86659fd93
+	return key ^ key>>32
+}
+
+func (w *sorter) sortRun(piece *spill, sort func(*spill, rowSink) error) (*spill, error) {
+	run := piece.next()
 	var b buffer
 	flush := func() (err error) {
-		w.packed, err = run.write(b.records, b.events, w.packed)
-		b.records, b.events = b.records[:0], 0
+		b.records, err = run.add(b.records, b.events, &w.packed)
+		b.events = 0
 		return err
 	}
-	err = sort(piece, func(e *entry, line []byte) error {
-		b.records = appendRow(b.records, &row{root: e.root, time: e.time, eventID: e.eventID, order: e.order, line: line})
+	err := sort(piece, func(_ uint32, r *row) error {
+		b.records = appendRow(b.records, r)
 		b.events++
 		if len(b.records) >= mergeBlock {
 			return flush()
 		}
 		return nil
 	})
-	if err == nil && len(b.records) > 0 {
+	if err == nil && b.events > 0 {
 		err = flush()
 	}
-	return run, err
+	if err != nil {
+		return nil, fmt.Errorf("sort %s: %w", piece.name, err)
+	}
+	return run, nil
 }

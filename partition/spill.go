@@ -6,70 +6,84 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
+	"export2batch/internal/finding"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
 
-// blockSize is how many bytes of records are spilled together, at most: with
-// many partitions and workers it is smaller, so that all buffers together keep
-// within their share of the memory.
-const blockSize = 256 << 10
+// keysName is the spill of the keys that may stand on events of several
+// identities.
+const keysName = "keys"
 
-// spill reads all events and appends each to the spill of its partition.
-func (r *run) spill(ctx context.Context) ([]*spill, error) {
-	spills := make([]*spill, r.o.Rules.Partitions)
-	for p := range spills {
-		s, err := r.work.create(fmt.Sprintf("part-%04d", p))
-		if err != nil {
-			return nil, err
-		}
-		spills[p] = s
+func spillName(part int) string { return fmt.Sprintf("part-%04d", part) }
+
+// spill reads all events and appends each to the spill of its partition, but
+// for those that are written already.
+func (r *run) spill(ctx context.Context) error {
+	parts := r.o.Rules.Partitions
+	r.spills = make([]*spill, parts)
+	for p := range r.spills {
+		r.spills[p] = r.work.new(spillName(p))
 	}
+	r.keys = r.work.new(keysName)
 	r.sums = make([]stage.Input, len(r.in.events))
 	var mu sync.Mutex
+	var next atomic.Int64
 	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.o.Jobs)
-	for i := range r.in.events {
+	for range r.budget.jobs {
 		group.Go(func() error {
-			in := &r.in.events[i]
-			w := &spiller{run: r, in: in, spills: spills, buffers: make([]buffer, len(spills)), base: uint64(i) << 40,
-				asideName: fmt.Sprintf("rejected/input-%04d.ndjson", i),
-				limit:     int(min(blockSize, r.o.Memory/8/int64(r.o.Jobs*len(spills))))}
-			if err := w.read(gctx, &r.sums[i]); err != nil {
-				return err
+			w := &spiller{run: r, ctx: gctx, buffers: make([]buffer, parts+1), known: map[uint32]bool{},
+				limit: r.budget.block(r.ids.bytes())}
+			for i := int(next.Add(1)) - 1; i < len(r.in.events); i = int(next.Add(1)) - 1 {
+				if err := w.input(i); err != nil {
+					return err
+				}
+				r.collect()
+			}
+			for p := range w.buffers {
+				if err := w.flush(p); err != nil {
+					return err
+				}
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			r.summary.Counts.Add(w.counts)
 			r.summary.WithoutInsertID += w.withoutInsertID
 			r.summary.Damaged += w.damaged
+			r.summary.Hashes.Read += w.read
+			r.rejected = append(r.rejected, w.rejected...)
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	return spills, ctx.Err()
+	return ctx.Err()
 }
 
-// spiller takes the events of one input to the spills.
+// spiller takes the events of inputs to the spills. It is for one goroutine.
 type spiller struct {
 	run     *run
-	in      *source.Input
-	spills  []*spill
-	buffers []buffer
-	base    uint64 // order of the input
-	limit   int    // bytes in a buffer
+	ctx     context.Context
+	buffers []buffer // of each partition, then of the keys
+	limit   int      // bytes in a buffer
 	scan    scanner
 	packed  []byte
+	known   map[uint32]bool // shared devices that have their names
 
-	asideName       string
+	in     *source.Input // the one being read
+	number uint64        // of it
+	aside  *asideFile
+
 	counts          stage.Counts
 	withoutInsertID int64
 	damaged         int64
+	read            Hash
+	rejected        []string // files of lines set aside
 }
 
 type buffer struct {
@@ -77,36 +91,70 @@ type buffer struct {
 	events  int64
 }
 
-func (w *spiller) read(ctx context.Context, sum *stage.Input) error {
+func (w *spiller) input(i int) error {
+	r := w.run
+	w.in, w.number = &r.in.events[i], uint64(i)
+	w.scan.vouched = w.in.SHA256 != ""
+	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
+	defer w.aside.abort()
 	lines, err := w.in.Lines()
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
-	var reported int64
-	for n := 0; ; n++ {
+	if err := w.lines(lines); err != nil {
+		return err
+	}
+	if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
+		return err
+	}
+	name, err := w.aside.commit()
+	if name != "" {
+		w.rejected = append(w.rejected, name)
+	}
+	return err
+}
+
+func (w *spiller) lines(lines *source.Lines) error {
+	excluded := w.run.in.excluded[nameOf(w.in.File, w.in.Member)]
+	var stored, events int64
+	report := func() {
+		w.run.o.Meter.Add(w.counts.Read-events, lines.Stored()-stored)
+		stored, events = lines.Stored(), w.counts.Read
+	}
+	events = w.counts.Read
+	defer report()
+	for n := 1; ; n++ {
 		if n&1023 == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := w.ctx.Err(); err != nil {
 				return err
 			}
-			w.run.o.Meter.Add(0, lines.Stored()-reported)
-			reported = lines.Stored()
+			report()
 		}
 		line, err := lines.Next()
 		switch {
 		case err == nil:
-			err = w.line(line, lines.Number())
 		case errors.Is(err, source.ErrTooLong):
-			err = w.tooLong(lines)
+			return w.tooLong(lines)
 		case err == io.EOF:
-			return w.end(lines, sum)
+			return nil
 		case errors.As(err, new(*source.DamageError)):
-			if err := w.damage(lines, line, err); err != nil {
-				return err
-			}
-			return w.end(lines, sum)
+			return w.damage(lines, line, err)
+		default:
+			return fmt.Errorf("%s: %w", w.in.Place(lines.Number()), err)
 		}
-		if err != nil {
+		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
+			continue
+		}
+		w.counts.Read++
+		for len(excluded) > 0 && excluded[0] < lines.Number() {
+			excluded = excluded[1:]
+		}
+		if len(excluded) > 0 && excluded[0] == lines.Number() {
+			w.counts.Drop("invalid")
+			continue
+		}
+		if err := w.line(line, lines.Number()); err != nil {
 			return err
 		}
 	}
@@ -115,47 +163,75 @@ func (w *spiller) read(ctx context.Context, sum *stage.Input) error {
 // damage notes that the input ends here, with the beginning of a line perhaps.
 func (w *spiller) damage(lines *source.Lines, line []byte, reason error) error {
 	w.damaged++
-	place := w.in.Place(lines.Number())
 	if len(line) == 0 {
-		w.run.aside.report(place, "damaged-input", reason.Error())
+		w.run.find(finding.Finding{Place: w.in.Place(lines.Number()), Rule: "damaged-input", Severity: finding.Error, Message: reason.Error()})
 		return nil
 	}
 	w.counts.Read++
-	w.counts.Reject("damaged-input")
-	return w.run.aside.reject(w.asideName, place, "damaged-input", reason.Error(), line)
+	return w.reject(line, lines.Number(), &fault{"damaged-input", reason.Error()})
+}
+
+func (w *spiller) reject(line []byte, number int64, f *fault) error {
+	p := w.in.Place(number)
+	w.counts.Reject(f.rule)
+	w.run.find(finding.Finding{Place: p, Rule: f.rule, Severity: finding.Error, Message: f.reason})
+	return w.aside.write(finding.AppendRejected(nil, p, f.rule, f.reason, line))
 }
 
 func (w *spiller) line(line []byte, number int64) error {
-	if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
-		return nil
-	}
-	w.counts.Read++
-	if w.run.in.excluded[excludedLine{w.in.File, w.in.Member, number}] {
-		w.counts.Drop("invalid")
-		return nil
-	}
 	e, bad := w.scan.event(line)
 	if bad != nil {
-		w.counts.Reject(bad.rule)
-		return w.run.aside.reject(w.asideName, w.in.Place(number), bad.rule, bad.reason, line)
+		return w.reject(line, number, bad)
 	}
-	root, ok := w.run.ids.identity(w.run.o.Rules.By, &e)
+	ids := w.run.ids
+	id, ok := ids.identity(w.run.o.Rules.By, &e)
 	if !ok {
 		return fmt.Errorf("%s: the ids of this event are not in the identities/ files: give the events/ folder alone to find them anew", w.in.Place(number))
 	}
-	w.run.ids.count(root)
+	ids.count(id.root)
+	w.read += Hash(e.content)
 	if e.dedup == 0 {
 		w.withoutInsertID++
 	}
-	w.run.o.Meter.Add(1, 0)
-	p := w.run.partitionOf(root)
-	b := &w.buffers[p]
-	b.records = appendRow(b.records, &row{root: root, time: e.time, eventID: e.eventID,
-		order: w.base | uint64(number), dedup: e.dedup, content: e.content, line: line})
-	b.events++
-	if len(b.records) >= w.limit {
-		return w.flush(p)
+	if id.shared != 0 && !w.known[id.shared] {
+		w.known[id.shared] = true
+		w.nameShared(id.shared-1, line)
 	}
+	rec := row{root: id.root, time: e.time, eventID: e.eventID, order: w.number<<40 | uint64(number), dedup: e.dedup, content: e.content}
+	if e.dedup != 0 && !id.alone {
+		if err := w.put(len(w.buffers)-1, &rec); err != nil {
+			return err
+		}
+	}
+	p := w.run.partitionOf(id.root)
+	if w.run.written[p] != nil {
+		return nil
+	}
+	rec.line = line
+	return w.put(p, &rec)
+}
+
+func (w *spiller) nameShared(device uint32, line []byte) {
+	var p parts
+	if w.scan.whole(&p, line) == nil {
+		w.run.shared.name(device, p.device)
+	}
+}
+
+// put appends a record to the buffer of a partition. A buffer never grows but
+// for a line longer than it.
+func (w *spiller) put(p int, rec *row) error {
+	b := &w.buffers[p]
+	if len(b.records)+recordHeader+len(rec.line) > w.limit && b.events > 0 {
+		if err := w.flush(p); err != nil {
+			return err
+		}
+	}
+	if b.records == nil {
+		b.records = make([]byte, 0, max(w.limit, recordHeader+len(rec.line)))
+	}
+	b.records = appendRow(b.records, rec)
+	b.events++
 	return nil
 }
 
@@ -168,8 +244,18 @@ func (r *run) partitionOf(root uint32) int {
 
 func (w *spiller) flush(p int) (err error) {
 	b := &w.buffers[p]
-	w.packed, err = w.spills[p].write(b.records, b.events, w.packed)
-	b.records, b.events = b.records[:0], 0
+	if b.events == 0 {
+		return nil
+	}
+	s := w.run.keys
+	if p < len(w.run.spills) {
+		s = w.run.spills[p]
+	}
+	b.records, err = s.add(b.records, b.events, &w.packed)
+	if cap(b.records) > w.limit {
+		b.records = nil // made for one long line
+	}
+	b.events = 0
 	return err
 }
 
@@ -180,25 +266,4 @@ func (w *spiller) tooLong(lines *source.Lines) error {
 		return err
 	}
 	return fmt.Errorf("%s: the line has %d bytes, more than an event can have: is this an event file?", place, size)
-}
-
-// end flushes the buffers and compares the input with the manifest it is in.
-func (w *spiller) end(lines *source.Lines, sum *stage.Input) error {
-	for p := range w.buffers {
-		if len(w.buffers[p].records) == 0 {
-			continue
-		}
-		if err := w.flush(p); err != nil {
-			return err
-		}
-	}
-	size, sha, err := lines.Sum()
-	if err != nil {
-		return err
-	}
-	if w.in.SHA256 != "" && w.in.SHA256 != sha {
-		return fmt.Errorf("%s is not the file its manifest.json describes: the checksums differ", w.in.File)
-	}
-	*sum = stage.Input{Name: w.in.File, Member: w.in.Member, Size: size, SHA256: sha}
-	return nil
 }

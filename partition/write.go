@@ -3,137 +3,203 @@ package partition
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"export2batch/internal/eventfile"
-	"export2batch/internal/stage"
 )
 
 // writePartitions sorts each spill and writes its events: those of hot
 // identities into partitions of their own.
-func (r *run) writePartitions(ctx context.Context, spills []*spill) ([]eventfile.Info, error) {
-	hot := r.hotIdentities()
-	// A third is left to the runtime and to what is read and written in blocks.
-	budget := max(2<<20, (r.o.Memory*2/3-r.ids.bytes())/int64(r.o.Jobs)-16<<20)
-	work, all := stored(r.in.events), int64(0)
-	for _, s := range spills {
-		all += s.bytes
+func (r *run) writePartitions(ctx context.Context) error {
+	decided, err := r.decideKeys(ctx)
+	if err != nil {
+		return err
 	}
-	lists := make([][]eventfile.Info, len(spills))
-	counts := make([]writeCounts, len(spills))
-	free := make(chan *batch, r.o.Jobs)
-	for range r.o.Jobs {
-		free <- &batch{}
-	}
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.o.Jobs)
-	for p, s := range spills {
-		group.Go(func() (err error) {
-			if err := gctx.Err(); err != nil || s.events == 0 {
-				return cmp.Or(err, s.remove())
-			}
-			w := &writer{run: r, ctx: gctx, number: p, hot: hot, budget: budget, batch: <-free,
-				asideName: fmt.Sprintf("rejected/part-%04d.collisions.ndjson", p)}
-			defer func() { free <- w.batch }()
-			defer w.abort()
-			if err := w.spill(s, w.put); err != nil {
-				return err
-			}
-			lists[p], err = w.commit()
-			counts[p] = w.counts
-			r.o.Meter.Add(0, int64(float64(work)*float64(s.bytes)/float64(all)))
-			return cmp.Or(err, s.remove())
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var files []eventfile.Info
-	for p := range spills {
-		files = append(files, lists[p]...)
-		r.summary.Counts.Add(counts[p].Counts)
-		r.summary.Collisions += counts[p].collisions
-	}
-	r.summary.HotIdentities = int64(len(hot))
-	slices.SortFunc(files, func(a, b eventfile.Info) int { return cmp.Compare(a.Name, b.Name) })
-	return files, ctx.Err()
-}
-
-// hotIdentities gives the identities with very many events their partitions,
-// behind the others, in the order of their keys.
-func (r *run) hotIdentities() map[uint32]int {
-	var roots []uint32
-	for n := range r.ids.n {
-		if int64(*r.ids.events.at(n)) > r.o.Rules.Hot {
-			roots = append(roots, uint32(n))
+	work, all := stored(r.in.events), int64(1)
+	largest := r.largest()
+	for _, s := range r.spills {
+		if s != nil {
+			all += s.bytes
 		}
 	}
-	slices.SortFunc(roots, func(a, b uint32) int {
-		return cmp.Compare(*r.ids.keys.at(int(a)), *r.ids.keys.at(int(b)))
-	})
-	numbers := map[uint32]int{}
-	for i, root := range roots {
-		numbers[root] = r.o.Rules.Partitions + i
+	group, gctx := errgroup.WithContext(ctx)
+	ending := make(chan struct{}, r.budget.jobs) // bounds the files being synced
+	var next atomic.Int64
+	for range min(r.budget.jobs, len(r.spills)) {
+		group.Go(func() error {
+			sorter := r.newSorter(gctx)
+			sorter.decided = decided
+			sorter.batch.reserve(largest.bytes, largest.events)
+			for p := int(next.Add(1)) - 1; p < len(r.spills); p = int(next.Add(1)) - 1 {
+				s := r.spills[p]
+				if s == nil || s.events == 0 || r.written[p] != nil {
+					continue
+				}
+				w := r.newWriter(sorter, p)
+				if err := w.partition(s); err != nil {
+					w.abort()
+					return err
+				}
+				r.o.Meter.Add(0, int64(float64(work)*float64(s.bytes)/float64(all)))
+				if r.o.Memory < collectBelow {
+					// No second encoder while the file is synced.
+					if err := w.end(s); err != nil {
+						return err
+					}
+					continue
+				}
+				s.release()
+				ending <- struct{}{}
+				group.Go(func() error {
+					defer func() { <-ending }()
+					return w.end(s)
+				})
+			}
+			return nil
+		})
 	}
-	return numbers
+	return cmp.Or(group.Wait(), ctx.Err())
 }
 
-type writeCounts struct {
-	stage.Counts
-	collisions int64
+// extent is how much a batch must hold.
+type extent struct{ bytes, events int64 }
+
+// largest is what the largest spill needs that can be loaded from its file, or
+// a whole batch where one cannot.
+func (r *run) largest() (e extent) {
+	budget := r.batchBudget()
+	for p, s := range r.spills {
+		if s == nil || s.file == nil || r.written[p] != nil {
+			continue
+		}
+		if size(s) > budget {
+			e.bytes = max(e.bytes, budget*7/8)
+			e.events = max(e.events, budget/8/entryBytes)
+			continue
+		}
+		e.bytes, e.events = max(e.bytes, s.bytes), max(e.events, s.events)
+	}
+	return e
+}
+
+// batchBudget leaves a quarter of a job's share to the buffers of splitting and
+// merging.
+func (r *run) batchBudget() int64 {
+	if l := r.o.limits.batch; l > 0 {
+		return l
+	}
+	return r.budget.batch() / 4 * 3
+}
+
+func (r *run) newSorter(ctx context.Context) *sorter {
+	// Of a run that is merged a block is in memory, packed and unpacked.
+	fan := max(4, r.budget.batch()/4/(2*mergeBlock))
+	if l := r.o.limits.fan; l > 0 {
+		fan = int64(l)
+	}
+	return &sorter{ctx: ctx, work: r.work, batch: &batch{}, budget: r.batchBudget(), fan: int(fan),
+		keepLast: r.o.Rules.Collisions == KeepLast}
 }
 
 // writer writes what one spill holds.
 type writer struct {
-	run       *run
-	ctx       context.Context
-	number    int
-	hot       map[uint32]int
-	budget    int64 // bytes a batch may take
-	batch     *batch
-	asideName string
-	counts    writeCounts
-	parts     map[int]*part
-	packed    []byte
+	*sorter
+	run   *run
+	done  *written
+	aside *asideFile
+	parts []*part // the last is being written
 }
 
 // part is one event file being written.
 type part struct {
-	file *eventfile.Writer
-	out  []byte
+	number uint32
+	file   *eventfile.Writer
+	out    []byte
+	info   *eventfile.Info // once it has its name
 }
 
 const flushAt = 256 << 10
 
-// put writes one event to its partition.
-func (w *writer) put(e *entry, line []byte) error {
-	number := w.number
-	if n, ok := w.hot[e.root]; ok {
-		number = n
+func (r *run) newWriter(s *sorter, number int) *writer {
+	w := &writer{sorter: s, run: r, done: &written{Inputs: r.fingerprint, Part: number},
+		aside: &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/part-%04d.collisions.ndjson", number)}}
+	own := uint32(number)
+	s.partOf = func(root uint32) uint32 {
+		if n, ok := r.hot[root]; ok {
+			return n
+		}
+		return own
 	}
-	p := w.parts[number]
-	if p == nil {
-		c := w.run.o.Rules.Compress
-		name := fmt.Sprintf("partitions/part-%04d%s", number, c.Suffix())
-		file, err := eventfile.Create(w.run.folder.FS, w.run.folder.File(name), name, c)
-		if err != nil {
+	s.duplicates, s.dropped = 0, 0
+	return w
+}
+
+// partition writes the events of a spill; end must follow, or abort.
+func (w *writer) partition(s *spill) error {
+	if err := w.spill(s, 0, w.put); err != nil {
+		return err
+	}
+	for range w.duplicates {
+		w.done.Counts.Drop("duplicate")
+	}
+	w.done.Hashes.Dropped += w.dropped
+	return nil
+}
+
+// put writes one event to its partition.
+func (w *writer) put(number uint32, r *row) (err error) {
+	hash := xxhash.Sum64(r.line)
+	if hash != r.content {
+		return errDamagedSpill
+	}
+	line := r.line
+	if r.loser {
+		if line, err = w.collide(r); err != nil || line == nil {
 			return err
 		}
-		p = &part{file: file}
-		if w.parts == nil {
-			w.parts = map[int]*part{}
+		changed := xxhash.Sum64(line)
+		w.done.Hashes.Changed += Hash(changed - hash)
+		hash = changed
+	}
+	w.done.Hashes.Written += Hash(hash)
+	var p *part
+	if n := len(w.parts); n > 0 {
+		p = w.parts[n-1]
+	}
+	if p == nil || p.number != number {
+		if p != nil {
+			if err := p.commit(); err != nil {
+				return err
+			}
 		}
-		w.parts[number] = p
+		if p, err = w.newPart(number); err != nil {
+			return err
+		}
 	}
 	p.out = append(append(p.out, line...), '\n')
-	p.file.Count(e.time)
+	p.file.Count(r.time)
 	if len(p.out) < flushAt {
 		return nil
 	}
 	return p.flush()
+}
+
+func (w *writer) newPart(number uint32) (*part, error) {
+	c := w.run.o.Rules.Compress
+	name := fmt.Sprintf("partitions/part-%04d%s", number, c.Suffix())
+	file, err := eventfile.Create(w.run.folder.FS, w.run.folder.File(name), name, c)
+	if err != nil {
+		return nil, err
+	}
+	p := &part{number: number, file: file, out: make([]byte, 0, flushAt+32<<10)}
+	w.parts = append(w.parts, p)
+	return p, nil
 }
 
 func (p *part) flush() error {
@@ -142,23 +208,82 @@ func (p *part) flush() error {
 	return err
 }
 
-func (w *writer) commit() (files []eventfile.Info, err error) {
-	for _, p := range w.parts {
-		if err := p.flush(); err != nil {
-			return nil, err
-		}
-		info, err := p.file.Commit()
-		if err != nil {
-			return nil, err
-		}
-		w.counts.Written += info.Events
-		files = append(files, info)
+// commit makes the file durable under its name, unless it is already.
+func (p *part) commit() error {
+	if p.info != nil {
+		return nil
 	}
-	return files, nil
+	if err := p.flush(); err != nil {
+		return err
+	}
+	p.out = nil
+	info, err := p.file.Commit()
+	if err != nil {
+		return err
+	}
+	p.info = &info
+	return nil
+}
+
+// end makes what was written durable, and keeps that it is.
+func (w *writer) end(s *spill) error {
+	defer w.abort()
+	for _, p := range w.parts {
+		if err := p.commit(); err != nil {
+			return err
+		}
+		w.done.Counts.Written += p.info.Events
+		w.done.Files = append(w.done.Files, *p.info)
+	}
+	var err error
+	if w.done.Aside, err = w.aside.commit(); err != nil {
+		return err
+	}
+	if err := w.run.record(w.done); err != nil {
+		return err
+	}
+	return s.remove()
 }
 
 func (w *writer) abort() {
 	for _, p := range w.parts {
 		p.file.Abort()
 	}
+	w.aside.abort()
+}
+
+// errTooManyCollisions is what is left of the promise to need no more memory.
+var errTooManyCollisions = errors.New("too many insert ids stand on different events of shared devices, or without a device, for --memory: give more")
+
+// hotIdentities gives the identities with very many events their partitions,
+// behind the others, in the order of their keys.
+func (r *run) hotIdentities() error {
+	roots := r.ids.hot(r.o.Rules.Hot)
+	if len(roots) > maxHot {
+		return fmt.Errorf("%d identities have more than %d events, each would get a partition of its own: give a larger --hot", len(roots), r.o.Rules.Hot)
+	}
+	r.hot = make(map[uint32]uint32, len(roots))
+	for i, root := range roots {
+		r.hot[root] = uint32(r.o.Rules.Partitions + i)
+	}
+	return nil
+}
+
+// account adds up what was written, in the order of the partitions.
+func (r *run) account() (files []eventfile.Info, keep map[string]bool) {
+	keep = map[string]bool{}
+	for _, w := range r.written {
+		if w == nil {
+			continue
+		}
+		files = append(files, w.Files...)
+		r.summary.Counts.Add(w.Counts)
+		r.summary.Collisions += w.Collisions
+		r.summary.Hashes.add(w.Hashes)
+		if w.Aside != "" {
+			keep[w.Aside] = true
+		}
+	}
+	slices.SortFunc(files, func(a, b eventfile.Info) int { return cmp.Compare(a.Name, b.Name) })
+	return files, keep
 }

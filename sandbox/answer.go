@@ -18,6 +18,7 @@ const (
 	errIDLength       = "Invalid id length for user_id or device_id"
 	errTooLarge       = "Payload too large"
 	errThrottled      = "Too many requests for some devices and users"
+	errSilenced       = "Events silenced for device_id"
 )
 
 // answer is what a request will be told; nothing has been written yet.
@@ -25,6 +26,7 @@ type answer struct {
 	code        int
 	contentType string
 	allow       string // the Allow header of a 405
+	retryAfter  string // the Retry-After header
 	body        []byte
 }
 
@@ -47,6 +49,19 @@ type throttled struct {
 	Users            map[string]int `json:"throttled_users"`
 	ExceededDevices  map[string]int `json:"exceeded_daily_quota_devices"`
 	ExceededUsers    map[string]int `json:"exceeded_daily_quota_users"`
+	ThrottledIndexes []int          `json:"throttled_events"`
+}
+
+// silenced is the body of a 400 for silenced devices. It may also say which
+// devices are throttled.
+type silenced struct {
+	Code             int            `json:"code"`
+	Error            string         `json:"error"`
+	Threshold        float64        `json:"eps_threshold"`
+	ExceededDevices  map[string]int `json:"exceeded_daily_quota_devices"`
+	SilencedDevices  []string       `json:"silenced_devices"`
+	SilencedIndexes  []int          `json:"silenced_events"`
+	Devices          map[string]int `json:"throttled_devices"`
 	ThrottledIndexes []int          `json:"throttled_events"`
 }
 
@@ -94,6 +109,9 @@ func (a answer) header(w http.ResponseWriter) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	if a.allow != "" {
 		w.Header().Set("Allow", a.allow)
+	}
+	if a.retryAfter != "" {
+		w.Header().Set("Retry-After", a.retryAfter)
 	}
 	w.WriteHeader(a.code)
 }

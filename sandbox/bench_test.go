@@ -78,10 +78,12 @@ func bench(b *testing.B, o Options, events int, send func(s *Server, r *request)
 		}
 	})
 	b.StopTimer()
+	took := time.Since(start)
 	if n := s.Summary(); n.Accepted != int64(b.N*events) || n.Duplicates != 0 {
 		b.Fatalf("summary %+v after %d requests", n, b.N)
 	}
-	b.ReportMetric(float64(b.N*events)/time.Since(start).Seconds(), "events/s")
+	b.ReportMetric(float64(b.N*events)/took.Seconds(), "events/s")
+	b.ReportMetric(float64(b.N)/took.Seconds(), "requests/s")
 }
 
 // BenchmarkHandler is the server without the network.
@@ -99,16 +101,18 @@ func BenchmarkHandler(b *testing.B) {
 			bench(b, Options{Throttle: 1e9, DailyQuota: 1 << 40}, events, send)
 		})
 		b.Run(fmt.Sprintf("disk/%d", events), func(b *testing.B) { bench(b, Options{Data: b.TempDir()}, events, send) })
+		b.Run(fmt.Sprintf("memory+events/%d", events), func(b *testing.B) { bench(b, Options{Events: true}, events, send) })
+		b.Run(fmt.Sprintf("disk+events/%d", events), func(b *testing.B) { bench(b, Options{Data: b.TempDir(), Events: true}, events, send) })
 	}
 }
 
 // BenchmarkLoopback is the server behind HTTP, with clients on the same cores.
 func BenchmarkLoopback(b *testing.B) {
 	for _, events := range []int{1000, 10} {
-		for _, where := range []string{"memory", "disk"} {
+		for _, where := range []string{"memory", "disk", "memory+events", "disk+events"} {
 			b.Run(fmt.Sprintf("%s/%d", where, events), func(b *testing.B) {
-				o := Options{}
-				if where == "disk" {
+				o := Options{Events: strings.HasSuffix(where, "+events")}
+				if strings.HasPrefix(where, "disk") {
 					o.Data = b.TempDir()
 				}
 				var web *httptest.Server

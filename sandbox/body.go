@@ -117,8 +117,8 @@ func drain(body io.Reader) {
 	io.CopyN(io.Discard, body, drainBytes) // what cannot be read need not be
 }
 
-// isJSON tells whether a Content-Type is the one that both endpoints demand.
-func isJSON(contentType string) bool {
+// isContentType tells whether a Content-Type is the one that is wanted.
+func isContentType(contentType, want string) bool {
 	t, _, err := mime.ParseMediaType(contentType)
-	return err == nil && t == "application/json"
+	return err == nil && t == want
 }

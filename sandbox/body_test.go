@@ -36,6 +36,7 @@ func sized(n int) string {
 }
 
 func TestBodySize(t *testing.T) {
+	t.Parallel()
 	small := newServer(t, Options{MaxBytes: 5000})
 	documented := newServer(t, Options{})
 	for _, c := range []struct {

@@ -1,5 +1,7 @@
-// Package sandbox is a local server that answers as Amplitude's Batch Event
-// Upload API documents, and keeps a ledger of every event it accepted.
+// Package sandbox is a local server that answers as Amplitude documents: it
+// takes events, keeps a ledger of every one it accepted and, with
+// Options.Events, what they hold, so that they can be looked at and exported
+// again.
 //
 // It exists to judge an uploader, so it shares no code with one, believes
 // nothing it is sent, and refuses where the documentation says that Amplitude
@@ -11,7 +13,13 @@
 //   - An answer of 200 is sent only when the events are in the ledger; with
 //     Options.Data, when they are on the disk.
 //   - Given the same requests in the same order, the same Options.Now and the
-//     same fault seed, the answers and the ledger are the same.
+//     same fault seed, the answers, the ledger and the export are the same.
+//   - What can be read back names this machine as its host, unless
+//     Options.AnyHost: no page on the internet reads it.
+//
+// The parts are in packages of their own: store keeps the lines, people knows
+// who is who, properties keeps their tables, export writes rows, page is what
+// a browser shows.
 //
 // # Ledger
 //
@@ -33,9 +41,12 @@
 //	                      were those after it up to the next line; a line
 //	                      overrules earlier ones with its seq or a higher one.
 //	                      It gives the deduplication its times after a restart.
+//	DIR/events.ndjson.zst what the events held (Options.Events), written and
+//	                      synced before their lines in the ledger; content.go
+//	                      has its lines, package store the file
 //	DIR/lock              held while a sandbox uses the folder
 //
-// Both files are only ever appended to. A last line without its newline is
+// All files are only ever appended to. A last line without its newline is
 // what a killed process left: it is cut off at the next start and is no
 // damage. Anything else that does not read back is an error, never repaired.
 //

@@ -17,8 +17,14 @@ const maxDepth = 40
 type event struct {
 	insertID, deviceID, userID, eventType, time []byte
 
+	raw                             []byte // all of it
+	eventProperties, userProperties []byte
+	groups, groupProperties         []byte
+	skipSync                        bool
+
 	device, user []byte // what the ids say, for throttle and quota
 	key          dedupKey
+	duplicate    bool
 	keyed        bool // it has an insert_id, so it can be a duplicate
 }
 
@@ -119,7 +125,7 @@ func (in *intake) readEvent(index int, element jsonscan.Span, events []byte, min
 		p.malformed = true // a key occurs twice
 		return
 	}
-	var e event
+	e := event{raw: raw}
 	before := p.count
 	for i := range in.fields {
 		f := &in.fields[i]
@@ -154,6 +160,16 @@ func (e *event) set(key, value []byte) {
 		e.eventType = value
 	case "time":
 		e.time = value
+	case "event_properties":
+		e.eventProperties = value
+	case "user_properties":
+		e.userProperties = value
+	case "groups":
+		e.groups = value
+	case "group_properties":
+		e.groupProperties = value
+	case "$skip_user_properties_sync":
+		e.skipSync = string(value) == "true"
 	}
 }
 
@@ -165,7 +181,7 @@ func (in *intake) checkEvent(e *event, index, minIDLength int, p *problems) {
 	case len(e.eventType) == len(`""`):
 		p.add(&p.invalid, "event_type", index)
 	}
-	if e.deviceID == nil && e.userID == nil && !p.invalid.has("device_id", index) && !p.invalid.has("user_id", index) {
+	if e.deviceID == nil && e.userID == nil && !in.groupOnly && !p.invalid.has("device_id", index) && !p.invalid.has("user_id", index) {
 		p.add(&p.missing, "device_id", index)
 		p.add(&p.missing, "user_id", index)
 	}

@@ -1,23 +1,27 @@
 package sandbox
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
 // Faults say what goes wrong between the sandbox and its clients, how often.
-// The zero value is nothing. ParseFaults makes them.
+// The zero value is nothing. ParseFaults makes them; they are never changed.
 type Faults struct {
-	seed    uint64
-	latency time.Duration
-	rules   []faultRule
+	seed        uint64
+	latency     time.Duration
+	spread      time.Duration
+	retryAfter  time.Duration
+	retryDate   time.Duration
+	stormEvery  time.Duration
+	stormLength time.Duration
+	forbidden   string   // key of a property; empty: none
+	silenced    []string // device ids
+	rules       []faultRule
 }
 
 // faultRule is one kind of fault and its probability.
@@ -36,6 +40,7 @@ const (
 	htmlFault
 	resetFault
 	truncateFault
+	hangFault
 )
 
 // ParseFaults reads a list of faults with the probability that a request
@@ -47,12 +52,23 @@ const (
 //	reset-after:0.01  the connection is reset, everything was taken
 //	html:0.01         a 502 with a page of HTML, nothing was taken; html-after
 //	truncate:0.01     the true answer breaks off half way, everything was taken
+//	hang:0.01         no answer until the client leaves, everything was taken;
+//	                  hang-before: nothing was
 //	latency=5ms       every answer comes that much later
+//	spread=20ms       and up to that much more, by chance
+//	retry-after=2s    429 and 503 say Retry-After, in whole seconds
+//	retry-after-date=2s  the same as a date
+//	storm=30s/5s      in the first 5 s of every 30 s all devices and users are
+//	                  throttled, whatever they sent
+//	silence=ID        this device is silenced; may be repeated
+//	forbid=KEY        403 without a place, as of a web firewall, when an event
+//	                  has an event or user property of this name
 //	seed=1            of the random source; 0 by default
 //
 // The probabilities exclude each other, so their sum is at most 1. "-before"
 // may be written out. The n-th upload always meets the same fault under the
-// same list and seed.
+// same list and seed. What has no probability happens to every upload that it
+// applies to.
 func ParseFaults(spec string) (Faults, error) {
 	var f Faults
 	sum := 0.0
@@ -91,18 +107,52 @@ func ParseFaults(spec string) (Faults, error) {
 }
 
 func (f *Faults) set(name, value string) error {
-	var err error
 	switch name {
 	case "latency":
-		if f.latency, err = time.ParseDuration(value); err != nil || f.latency < 0 {
-			return fmt.Errorf("fault latency: %q is not a duration", value)
+		return duration(&f.latency, name, value)
+	case "spread":
+		return duration(&f.spread, name, value)
+	case "retry-after":
+		return duration(&f.retryAfter, name, value)
+	case "retry-after-date":
+		return duration(&f.retryDate, name, value)
+	case "storm":
+		every, length, _ := strings.Cut(value, "/")
+		if err := duration(&f.stormEvery, name, every); err != nil {
+			return err
 		}
+		if err := duration(&f.stormLength, name, length); err != nil {
+			return err
+		}
+		if f.stormLength == 0 || f.stormLength > f.stormEvery {
+			return fmt.Errorf("fault storm: %q is not PERIOD/LENGTH", value)
+		}
+	case "silence":
+		if value == "" {
+			return fmt.Errorf("fault silence: no device id")
+		}
+		if !slices.Contains(f.silenced, value) {
+			f.silenced = append(f.silenced, value)
+		}
+	case "forbid":
+		if value == "" {
+			return fmt.Errorf("fault forbid: no key")
+		}
+		f.forbidden = value
 	case "seed":
+		var err error
 		if f.seed, err = strconv.ParseUint(value, 10, 64); err != nil {
 			return fmt.Errorf("fault seed: %q is not a number", value)
 		}
 	default:
 		return fmt.Errorf("fault %q is not known", name)
+	}
+	return nil
+}
+
+func duration(to *time.Duration, name, value string) (err error) {
+	if *to, err = time.ParseDuration(value); err != nil || *to < 0 {
+		return fmt.Errorf("fault %s: %q is not a duration", name, value)
 	}
 	return nil
 }
@@ -132,6 +182,9 @@ func ruleNamed(name string) (faultRule, bool) {
 	case "truncate":
 		r.kind, r.late = truncateFault, true
 		return r, !late && !early
+	case "hang":
+		r.kind, r.late = hangFault, !early
+		return r, !late
 	}
 	return r, false
 }
@@ -142,111 +195,25 @@ func (f Faults) String() string {
 	for _, r := range f.rules {
 		parts = append(parts, r.name+":"+strconv.FormatFloat(r.p, 'g', -1, 64))
 	}
-	if f.latency != 0 {
-		parts = append(parts, "latency="+f.latency.String())
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"latency", f.latency}, {"spread", f.spread}, {"retry-after", f.retryAfter}, {"retry-after-date", f.retryDate}} {
+		if d.value != 0 {
+			parts = append(parts, d.name+"="+d.value.String())
+		}
+	}
+	if f.stormEvery != 0 {
+		parts = append(parts, "storm="+f.stormEvery.String()+"/"+f.stormLength.String())
+	}
+	for _, id := range f.silenced {
+		parts = append(parts, "silence="+id)
+	}
+	if f.forbidden != "" {
+		parts = append(parts, "forbid="+f.forbidden)
 	}
 	if f.seed != 0 {
 		parts = append(parts, "seed="+strconv.FormatUint(f.seed, 10))
 	}
 	return strings.Join(parts, ",")
-}
-
-// injector draws a fault for each upload. It is safe for concurrent use.
-type injector struct {
-	mu     sync.Mutex
-	faults Faults
-	random *rand.Rand
-}
-
-func newInjector(f Faults) *injector {
-	return &injector{faults: f, random: rand.New(rand.NewPCG(f.seed, 0))}
-}
-
-// drawn is what happens to one upload: rule is nil when nothing does.
-type drawn struct {
-	rule    *faultRule
-	latency time.Duration
-}
-
-// next makes one draw for each upload, whatever the rules, so that the fate
-// of the n-th does not depend on what happened to those before it.
-func (i *injector) next() drawn {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	d := drawn{latency: i.faults.latency}
-	if len(i.faults.rules) == 0 {
-		return d
-	}
-	at := i.random.Float64()
-	for k := range i.faults.rules {
-		if r := &i.faults.rules[k]; at < r.p {
-			d.rule = r
-			return d
-		} else {
-			at -= r.p
-		}
-	}
-	return d
-}
-
-func (d drawn) before() bool { return d.rule != nil && !d.rule.late }
-func (d drawn) after() bool  { return d.rule != nil && d.rule.late }
-
-// delay waits for the latency, or until the client is gone.
-func (d drawn) delay(ctx context.Context) {
-	if d.latency == 0 {
-		return
-	}
-	timer := time.NewTimer(d.latency)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
-// failWith does to the client what was drawn; a is the true answer.
-func (s *Server) failWith(d drawn, a answer, w http.ResponseWriter, r *http.Request) {
-	switch d.rule.kind {
-	case resetFault:
-		s.count("reset")
-		reset(w)
-	case truncateFault:
-		s.count("truncated")
-		a.header(w)
-		w.Write(a.body[:len(a.body)/2])
-		http.NewResponseController(w).Flush() // breaking off follows in any case
-		panic(http.ErrAbortHandler)
-	default:
-		if !d.rule.late {
-			drain(r.Body)
-		}
-		s.countCode(d.rule.code)
-		d.rule.answer().write(w)
-	}
-}
-
-func (r *faultRule) answer() answer {
-	switch {
-	case r.kind == htmlFault:
-		page := "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n" +
-			"<body><center><h1>502 Bad Gateway</h1></center></body>\r\n</html>\r\n"
-		return answer{code: r.code, contentType: "text/html", body: []byte(page)}
-	case r.code == http.StatusTooManyRequests:
-		return jsonAnswer(r.code, newThrottled(DocumentedThrottle))
-	}
-	return refuse(r.code, http.StatusText(r.code))
-}
-
-// reset ends the connection without an answer: by a TCP reset where there is
-// a TCP connection, otherwise as net/http does.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // if it fails the connection is closed all the same
-	}
-	conn.Close()
 }

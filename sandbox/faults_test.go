@@ -32,6 +32,8 @@ func TestParseFaults(t *testing.T) {
 		"500:0.5,500-after:0.5":       "500:0.5,500-after:0.5",
 		"429:0,truncate:0.1,html:0.1": "429:0,truncate:0.1,html:0.1",
 		"504-before:0.1":              "504-before:0.1",
+		"hang:0.1,hang-before:0.2":    "hang:0.1,hang-before:0.2",
+		"forbid=x,silence=d-1,silence=d-2,storm=1m/5s,retry-after-date=1s,retry-after=2s,spread=1ms,latency=1s": "latency=1s,spread=1ms,retry-after=2s,retry-after-date=1s,storm=1m0s/5s,silence=d-1,silence=d-2,forbid=x",
 	} {
 		f, err := ParseFaults(spec)
 		if err != nil || f.String() != want {
@@ -40,7 +42,7 @@ func TestParseFaults(t *testing.T) {
 	}
 	for _, spec := range []string{"500", "500:", "500:x", "500:-1", "500:1.1", "500:NaN", "501:0.1", "reset:0.1", "429-after:0.1",
 		"500-after-before:0.1", "500-before-after:0.1", "truncate-before:0.1", "latency=5", "latency=-1s", "seed=x", "colour=1",
-		"500:0.6,502:0.6", "500:0.1,500-before:0.1", "500:0.1,500:0.1"} {
+		"500:0.6,502:0.6", "storm=5s", "storm=5s/6s", "storm=5s/0s", "storm=x/1s", "silence=", "forbid=", "hang-after:0.1", "spread=x", "retry-after=-1s", "500:0.1,500-before:0.1", "500:0.1,500:0.1"} {
 		if f, err := ParseFaults(spec); err == nil {
 			t.Errorf("%q is read as %v", spec, f)
 		}

@@ -9,14 +9,16 @@ import (
 
 // FuzzUpload holds that every answer is one of the documented ones, that what
 // is accepted is JSON to encoding/json too with the number of events that the
-// ledger then has, and that the ledger can be read.
+// ledger then has and the export gives back, and that both can be read.
 func FuzzUpload(f *testing.F) {
 	f.Add(threeEvents)
 	f.Add(batch(good, good))
 	f.Add(batch(`{"user_id":"\ud83d\ude00\ud83d\ude00","event_type":"a","time":1e3}`))
 	f.Add(`{"api_key":"key","events":[{}],"options":{"min_id_length":0}}`)
+	f.Add(batch(`{"user_id":"user-1","event_type":"$identify","groups":{"a":["b",1,null,[]]},"user_properties":{"$append":{"a":[1]},"$add":{"b":"1e400"}},"revenue":1e5,"time":1e300}`,
+		`{"user_id":"user-1","event_type":"$groupidentify","groups":{"a":"b"},"group_properties":{"x":1},"event_properties":{ },"quantity":3,"plan":{}}`))
 	f.Fuzz(func(t *testing.T, body string) {
-		s := newServer(t, Options{})
+		s := newServer(t, Options{Events: true})
 		code, text := post(s, "/batch", body)
 		ledger := ledgerOf(t, s)
 		switch code {
@@ -28,6 +30,9 @@ func FuzzUpload(f *testing.F) {
 				t.Fatalf("accepted: %v", err)
 			}
 			all := entries(t, ledger)
+			if _, exported := rows(t, s); len(exported) != len(sent.Events)-int(s.Summary().Duplicates) {
+				t.Fatalf("%d events sent, %d exported", len(sent.Events), len(exported))
+			}
 			if len(all) != len(sent.Events) || strings.Count(ledger, "\n") != len(all) {
 				t.Fatalf("%d events sent, %d in the ledger", len(sent.Events), len(all))
 			}

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"export2batch/internal/durable"
 )
 
 // clock is a sandbox clock that stands still until it is moved.
@@ -32,6 +35,24 @@ func (c *clock) move(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
+// quickFS is the real file system without the waiting for the disk, for tests
+// of what is read back and not of what survives.
+type quickFS struct{ durable.FS }
+
+func (q quickFS) OpenFile(path string, flag int, perm os.FileMode) (durable.Handle, error) {
+	h, err := q.FS.OpenFile(path, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return quickHandle{h}, nil
+}
+
+func (quickFS) SyncDir(string) error { return nil }
+
+type quickHandle struct{ durable.Handle }
+
+func (quickHandle) Sync() error { return nil }
+
 // newServer makes a server that stands still in time unless o says otherwise.
 func newServer(t testing.TB, o Options) *Server {
 	t.Helper()
@@ -53,7 +74,7 @@ func newServer(t testing.TB, o Options) *Server {
 // post sends a body to a path and returns status and answer.
 func post(s http.Handler, path, body string, header ...string) (int, string) {
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r := httptest.NewRequest(http.MethodPost, "http://localhost"+path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
@@ -110,7 +131,7 @@ func taken(t *testing.T, s http.Handler, body string) int {
 func ledgerOf(t testing.TB, s http.Handler) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/ledger", nil))
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://localhost/debug/ledger", nil))
 	if w.Code != http.StatusOK {
 		t.Fatalf("ledger: %d %s", w.Code, w.Body)
 	}

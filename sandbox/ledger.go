@@ -60,6 +60,7 @@ type memoryLedger struct {
 	open   []byte
 	zip    *zstd.Encoder
 	closed bool
+	after  func() error // what commit does besides; nil: nothing
 }
 
 func (l *memoryLedger) append(lines []byte, _, _ int64) int64 {
@@ -79,7 +80,12 @@ func (l *memoryLedger) append(lines []byte, _, _ int64) int64 {
 	return 0
 }
 
-func (l *memoryLedger) commit(int64) error { return nil }
+func (l *memoryLedger) commit(int64) error {
+	if l.after == nil {
+		return nil
+	}
+	return l.after()
+}
 
 func (l *memoryLedger) copyTo(w io.Writer) error {
 	l.mu.Lock()

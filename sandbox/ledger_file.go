@@ -33,6 +33,7 @@ type fileLedger struct {
 	times  durable.Handle
 	lock   *flock.Flock
 	noSync bool
+	before func() error // makes durable what must be so before the lines; nil: nothing
 
 	mu       sync.Mutex
 	turn     *sync.Cond // the write under way has ended
@@ -99,8 +100,14 @@ func (l *fileLedger) writeTurn() {
 	l.turn.Broadcast()
 }
 
-// write makes the times durable before the lines that they are for.
+// write makes durable what the events hold, then the times, before the lines
+// that they are for.
 func (l *fileLedger) write(stamps, lines []byte) error {
+	if l.before != nil {
+		if err := l.before(); err != nil {
+			return err
+		}
+	}
 	if len(stamps) > 0 {
 		if err := l.writeTo(l.times, stamps); err != nil {
 			return err

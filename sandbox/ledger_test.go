@@ -136,6 +136,7 @@ func TestLedgerGoesOn(t *testing.T) {
 // TestTornTail cuts ledger and times at every byte, as a killed process may
 // leave them: the whole lines stay, what is sent again shows as duplicate.
 func TestTornTail(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	dir := t.TempDir()
 	s, err := New(Options{Data: dir, Now: c.now})
@@ -158,7 +159,7 @@ func TestTornTail(t *testing.T) {
 	}
 	first := bytes.IndexByte(ledger, '\n') + 1
 	for size := first; size <= len(ledger); size++ {
-		o := Options{Data: t.TempDir(), Now: c.now, NoSync: true}
+		o := Options{Data: t.TempDir(), Now: c.now, NoSync: true, fs: quickFS{durable.OS}}
 		write := func(name string, text []byte) {
 			if err := os.WriteFile(filepath.Join(o.Data, name), text, 0o666); err != nil {
 				t.Fatal(err)
@@ -350,10 +351,11 @@ func (h *failHandle) Sync() error {
 // TestDiskFails fails each operation in turn: what was answered with 200 is
 // in the ledger at the next start, and after a failure nothing is accepted.
 func TestDiskFails(t *testing.T) {
+	t.Parallel()
 	c := newClock()
 	for ops := 0; ; ops++ {
 		dir := t.TempDir()
-		fsys := &failFS{FS: durable.OS, left: ops}
+		fsys := &failFS{FS: quickFS{durable.OS}, left: ops}
 		answered := 0
 		s, err := New(Options{Data: dir, Now: c.now, fs: fsys})
 		if err != nil && !errors.Is(err, errDisk) {
@@ -382,7 +384,7 @@ func TestDiskFails(t *testing.T) {
 				t.Errorf("after close: %d", code)
 			}
 		}
-		s = newServer(t, Options{Data: dir, Now: c.now})
+		s = newServer(t, Options{Data: dir, Now: c.now, fs: quickFS{durable.OS}})
 		all := entries(t, ledgerOf(t, s))
 		if len(all) < answered {
 			t.Fatalf("%d operations: %d events of %d are left", ops, len(all), answered)

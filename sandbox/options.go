@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -30,17 +31,42 @@ const (
 	// or user in a rolling day (Amplitude, Batch Event Upload API, limits).
 	DocumentedDailyQuota = 500_000
 
-	defaultBodyMemory = 256 << 20
+	// DocumentedHTTPThrottle is the documented limit in events a second for
+	// one device or user of /2/httpapi (Amplitude, HTTP V2 API, upload limit).
+	DocumentedHTTPThrottle = 30
+	// DefaultExportBytes is the size of an export, as text, that is refused
+	// (Amplitude, Export API: 4 GB).
+	DefaultExportBytes = 4_000_000_000
+	// DefaultProject is the number of the project that exports show.
+	DefaultProject = 100001
+
+	defaultBodyMemory  = 256 << 20
+	defaultEventMemory = 1 << 30
 )
 
 // Options say how a Server behaves. The zero value is Amplitude's documented
-// behaviour without throttle and quota, any API key, a ledger in memory.
+// behaviour without throttle and quota, any API key, a ledger in memory, and
+// nothing kept of events but the ledger.
 type Options struct {
 	// Data is the folder of the ledger, made when it is not there. Empty:
 	// nothing is written to disk, the ledger is kept (compressed) in memory.
 	Data string
+	// Events keeps what the events hold, beside the ledger: the export, the
+	// people with their properties and the search need it.
+	Events bool
+	// EventMemory is how many bytes the events may take in memory, compressed,
+	// without Data; the oldest are then forgotten. 0 means 1 GiB.
+	EventMemory int64
+	// ExportBytes is the size of an export, as text, that is refused with 400;
+	// 0 means DefaultExportBytes.
+	ExportBytes int64
+	// Project is the number of the project that exports show; 0 means
+	// DefaultProject.
+	Project int64
 	// APIKey is the only key accepted. Empty: any key is.
 	APIKey string
+	// SecretKey is what an export needs beside APIKey. Empty: any is.
+	SecretKey string
 	// MinIDLength is the number of characters that user_id and device_id
 	// need when the request does not say; 0 means DefaultMinIDLength.
 	MinIDLength int
@@ -48,6 +74,10 @@ type Options struct {
 	// device or user may send; 0 means no limit. DocumentedThrottle is
 	// Amplitude's figure.
 	Throttle float64
+	// HTTPThrottle is the same for /2/httpapi, /identify and /groupidentify;
+	// DocumentedHTTPThrottle is Amplitude's figure. What is sent there does not
+	// count for Throttle.
+	HTTPThrottle float64
 	// DailyQuota is the number of events that one device or user may send in
 	// a rolling day counted in hours; 0 means no limit.
 	// DocumentedDailyQuota is Amplitude's figure.
@@ -70,12 +100,23 @@ type Options struct {
 	// NoSync leaves out the fsync before each answer: the ledger then
 	// survives the end of the process, but not that of the machine.
 	NoSync bool
-	// Now is the sandbox's clock; nil means time.Now. It is called by many
+	// Now is the clock on the wall; nil means time.Now. It is called by many
 	// goroutines. A clock that goes back is held where it was.
 	Now func() time.Time
+	// TimeScale makes the sandbox's time go so many times as fast, so that a
+	// day's quota can be tried in a minute (1440); 0 means 1.
+	TimeScale float64
+	// AnyHost lets requests that read data name any host. Otherwise it must be
+	// this machine, so that no page on the internet can read through a name of
+	// its own that resolves to it.
+	AnyHost bool
 
 	fs durable.FS // the tests make it fail
 }
+
+// maxTimeScale is a day in less than a second; far beyond, years pass while a
+// test runs and times leave what a row can show.
+const maxTimeScale = 100_000
 
 // Validate tells what cannot be meant.
 func (o Options) Validate() error {
@@ -84,6 +125,16 @@ func (o Options) Validate() error {
 		return errors.New("the minimum id length is negative")
 	case !(o.Throttle >= 0 && o.Throttle <= math.MaxFloat64): // also NaN
 		return errors.New("the throttle is not a number of events a second")
+	case !(o.HTTPThrottle >= 0 && o.HTTPThrottle <= math.MaxFloat64):
+		return errors.New("the throttle of /2/httpapi is not a number of events a second")
+	case !(o.TimeScale >= 0 && o.TimeScale <= maxTimeScale):
+		return fmt.Errorf("the time scale is not a number from 0 to %d", maxTimeScale)
+	case o.EventMemory < 0:
+		return errors.New("the memory for events is negative")
+	case o.ExportBytes < 0:
+		return errors.New("the size of an export is negative")
+	case o.Project < 0:
+		return errors.New("the number of the project is negative")
 	case o.DailyQuota < 0:
 		return errors.New("the daily quota is negative")
 	case o.MaxEvents < 0:
@@ -109,6 +160,18 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BodyMemory == 0 {
 		o.BodyMemory = defaultBodyMemory
+	}
+	if o.EventMemory == 0 {
+		o.EventMemory = defaultEventMemory
+	}
+	if o.ExportBytes == 0 {
+		o.ExportBytes = DefaultExportBytes
+	}
+	if o.Project == 0 {
+		o.Project = DefaultProject
+	}
+	if o.TimeScale == 0 {
+		o.TimeScale = 1
 	}
 	o.BodyMemory = max(o.BodyMemory, o.MaxBytes)
 	if o.Now == nil {

@@ -47,6 +47,16 @@ func (r *record) value(key string, kinds ...jsonscan.Kind) []byte {
 	return nil
 }
 
+// optional returns an object, nil when it is absent.
+func (r *record) optional(key string) []byte {
+	for i := range r.fields {
+		if f := &r.fields[i]; f.Kind == jsonscan.Object && string(f.Key(r.line)) == key {
+			return f.Value(r.line)
+		}
+	}
+	return nil
+}
+
 // text returns a string with its quotes, or nil for null.
 func (r *record) text(key string) []byte {
 	return r.value(key, jsonscan.String, jsonscan.Null)

@@ -14,8 +14,13 @@ type intake struct {
 	fields  []jsonscan.Field
 	spans   []jsonscan.Span
 	events  []event
-	scratch []byte // decoded ids
+	inner   []jsonscan.Field // of an object inside an event
+	scratch []byte           // decoded ids
 	hashed  []byte
+
+	// groupOnly says that events need no user and no device: they are about
+	// groups.
+	groupOnly bool
 }
 
 // keep is the size up to which the parts of an intake are used again.
@@ -43,6 +48,7 @@ func (in *intake) reset() {
 	}
 	clear(in.events) // they point into the body
 	in.body, in.events, in.scratch = in.body[:0], in.events[:0], in.scratch[:0]
+	in.groupOnly = false
 }
 
 // parse reads the body into in.events, or returns what to answer instead.
@@ -54,7 +60,8 @@ func (s *Server) parse(in *intake) (refused answer, ok bool) {
 	if in.members, err = jsonscan.Fields(in.members[:0], in.body); err != nil {
 		return badRequest(errNotJSON), false
 	}
-	var apiKey, events, options *jsonscan.Field
+	var apiKey []byte
+	var events, options *jsonscan.Field
 	for i := range in.members {
 		f := &in.members[i]
 		key := f.Key(in.body)
@@ -66,7 +73,7 @@ func (s *Server) parse(in *intake) (refused answer, ok bool) {
 		}
 		switch string(key) {
 		case "api_key":
-			apiKey = f
+			apiKey = f.Value(in.body)
 		case "events":
 			events = f
 		case "options":
@@ -98,6 +105,11 @@ func (s *Server) parse(in *intake) (refused answer, ok bool) {
 	case n > s.opts.MaxEvents:
 		return refuse(http.StatusRequestEntityTooLarge, errTooLarge), false
 	}
+	return s.readEvents(in, list, minIDLength)
+}
+
+// readEvents reads the events in list whose places are in in.spans.
+func (s *Server) readEvents(in *intake, list []byte, minIDLength int) (refused answer, ok bool) {
 	var p problems
 	for i, span := range in.spans {
 		in.readEvent(i, span, list, minIDLength, &p)
@@ -111,19 +123,24 @@ func (s *Server) parse(in *intake) (refused answer, ok bool) {
 	return answer{}, true
 }
 
-func (s *Server) checkKey(apiKey *jsonscan.Field, in *intake) (refused answer, ok bool) {
+// checkKey looks at an API key as it stands in JSON, nil when it is absent.
+func (s *Server) checkKey(apiKey []byte, in *intake) (refused answer, ok bool) {
 	if apiKey == nil {
 		return missingField("api_key"), false
 	}
-	if apiKey.Kind != jsonscan.String {
+	if apiKey[0] != '"' {
 		return badRequest(errAPIKey), false
 	}
 	var key []byte
-	key, in.scratch = text(in.scratch, apiKey.Value(in.body))
+	key, in.scratch = text(in.scratch, apiKey)
+	return s.checkKeyText(string(key))
+}
+
+func (s *Server) checkKeyText(key string) (refused answer, ok bool) {
 	switch {
-	case len(key) == 0:
+	case key == "":
 		return missingField("api_key"), false
-	case s.opts.APIKey != "" && string(key) != s.opts.APIKey:
+	case s.opts.APIKey != "" && key != s.opts.APIKey:
 		return badRequest(errAPIKey), false
 	}
 	return answer{}, true

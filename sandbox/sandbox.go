@@ -22,22 +22,38 @@ type Server struct {
 	intake sync.Pool           // of *intake
 	mux    *http.ServeMux
 	ledger ledger
+	time   *scaledClock
+	meter  *meter
+	leave  func()        // ends what hangs on purpose
+	left   chan struct{} // closed by leave
 
 	// What is taken, under taking: the numbers go up and the lines get into
 	// the ledger together.
 	taking     sync.Mutex
 	clock      int64 // Unix seconds, never goes back
+	millis     int64 // the same in ms
 	seq        int64 // of the last line
 	request    int64 // of the last accepted request
 	duplicates int64
 	dedup      dedup
-	throttle   struct{ devices, users *window }
-	quota      struct{ devices, users *window }
+	throttle   windows // of /batch
+	http       windows // of the other endpoints
+	quota      windows
 	lines      []byte
+	content    *content // nil: only the ledger is kept
 
 	counting sync.Mutex
 	answers  map[string]int64
+	paths    map[pathCode]int64
 }
+
+// windows count events by device and by user.
+type windows struct{ devices, users *window }
+
+func newWindows(make func() *window) windows { return windows{make(), make()} }
+
+// pathCode is an endpoint and how it answered.
+type pathCode struct{ path, how string }
 
 // Summary says what a server has taken and answered.
 type Summary struct {
@@ -65,26 +81,65 @@ func New(opts Options) (*Server, error) {
 		bodies:  semaphore.NewWeighted(opts.BodyMemory),
 		intake:  sync.Pool{New: func() any { return new(intake) }},
 		answers: make(map[string]int64),
+		paths:   make(map[pathCode]int64),
+		meter:   newMeter(opts.Now()),
+		left:    make(chan struct{}),
 	}
-	s.throttle.devices, s.throttle.users = newThrottle(opts.Throttle), newThrottle(opts.Throttle)
-	s.quota.devices, s.quota.users = newQuota(opts.DailyQuota), newQuota(opts.DailyQuota)
+	s.leave = sync.OnceFunc(func() { close(s.left) })
+	s.throttle = newWindows(func() *window { return newThrottle(opts.Throttle) })
+	s.http = newWindows(func() *window { return newThrottle(opts.HTTPThrottle) })
+	s.quota = newWindows(func() *window { return newQuota(opts.DailyQuota) })
 	s.advance(opts.Now())
-	if opts.Data == "" {
-		s.ledger = new(memoryLedger)
-	} else {
-		l, err := s.openLedger()
-		if err != nil {
-			return nil, fmt.Errorf("sandbox: %w", err)
-		}
-		s.ledger = l
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
 	}
+	s.time = newScaledClock(opts.Now, opts.TimeScale, time.UnixMilli(s.millis))
 	s.mux = s.routes()
 	return s, nil
 }
 
+// open opens ledger and content.
+func (s *Server) open() error {
+	if s.opts.Data == "" {
+		l := new(memoryLedger)
+		s.ledger = l
+		if s.opts.Events {
+			if err := s.openContent(); err != nil {
+				return err
+			}
+			l.after = s.content.log.Flush
+		}
+		return nil
+	}
+	l, err := s.openLedger()
+	if err != nil {
+		return err
+	}
+	s.ledger = l
+	s.millis = max(s.millis, 1000*s.clock)
+	if !s.opts.Events {
+		return nil
+	}
+	if err := s.openContent(); err != nil {
+		return errors.Join(err, l.close())
+	}
+	l.before = s.content.log.Flush
+	s.millis = max(s.millis, s.content.log.Size().Latest)
+	s.clock = max(s.clock, s.millis/1000)
+	if err := s.opts.fs.SyncDir(s.opts.Data); err != nil {
+		return errors.Join(err, l.close(), s.content.log.Close())
+	}
+	return nil
+}
+
 // Close ends the ledger. Requests that come later are answered with 503.
 func (s *Server) Close() error {
-	if err := s.ledger.close(); err != nil {
+	s.leave()
+	err := s.ledger.close()
+	if s.content != nil {
+		err = errors.Join(err, s.content.log.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("close ledger: %w", err)
 	}
 	return nil
@@ -106,17 +161,17 @@ func (s *Server) Summary() Summary {
 
 // take is the last step of an upload: it looks at throttle and quota, then
 // takes all events of the request and waits until they are in the ledger.
-func (s *Server) take(in *intake) answer {
-	now := s.opts.Now()
+func (s *Server) take(in *intake, u *upload) answer {
+	now := s.time.now()
 	s.taking.Lock()
 	if s.ledger.failed() != nil {
 		s.taking.Unlock()
 		return s.notStored()
 	}
 	clock := s.advance(now)
-	if t := s.overLimit(in.events, clock); t != nil {
+	if refused, ok := s.overLimit(in.events, clock, u); !ok {
 		s.taking.Unlock()
-		return jsonAnswer(t.Code, t)
+		return refused
 	}
 	first, taken := s.seq+1, 0
 	s.request++
@@ -124,19 +179,23 @@ func (s *Server) take(in *intake) answer {
 	for i := range in.events {
 		e := &in.events[i]
 		s.seq++
-		duplicate := e.keyed && s.dedup.take(e.key, clock)
-		if duplicate {
+		e.duplicate = e.keyed && s.dedup.take(e.key, clock)
+		if e.duplicate {
 			s.duplicates++
 		} else {
 			taken++
+			if s.content != nil {
+				s.content.take(e, s.seq, s.request, s.millis, u.at.path, in)
+			}
 		}
-		s.lines = appendLine(s.lines, s.seq, s.request, e, duplicate)
+		s.lines = appendLine(s.lines, s.seq, s.request, e, e.duplicate)
 	}
-	mark := s.ledger.append(s.lines, first, clock)
+	mark, received := s.ledger.append(s.lines, first, clock), s.millis
 	s.taking.Unlock()
 	if err := s.ledger.commit(mark); err != nil {
 		return s.notStored()
 	}
+	s.meter.add(in, received, s.opts.Now())
 	return ingested(taken, len(in.body), now.UnixMilli())
 }
 
@@ -152,15 +211,17 @@ func (s *Server) notStored() answer {
 // advance moves the sandbox's clock on, never back, and returns it. New and
 // those who hold taking call it.
 func (s *Server) advance(now time.Time) int64 {
-	s.clock = max(s.clock, now.Unix(), 0)
+	s.millis = max(s.millis, now.UnixMilli(), 0)
+	s.clock = max(s.clock, s.millis/1000)
 	return s.clock
 }
 
 // count notes how a request was answered.
-func (s *Server) count(how string) {
+func (s *Server) count(path, how string) {
 	s.counting.Lock()
 	s.answers[how]++
+	s.paths[pathCode{path, how}]++
 	s.counting.Unlock()
 }
 
-func (s *Server) countCode(code int) { s.count(strconv.Itoa(code)) }
+func (s *Server) countCode(path string, code int) { s.count(path, strconv.Itoa(code)) }

@@ -38,6 +38,7 @@ func Serve(ctx context.Context, l net.Listener, s *Server) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	s.leave() // what hangs on purpose need not be waited for
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err := web.Shutdown(late)

@@ -12,8 +12,11 @@ import (
 
 // The names that Get takes.
 const (
-	BatchEvent = "batch-event" // an event of the Batch Event Upload API
-	Manifest   = "manifest"    // manifest.json of a stage folder
+	BatchEvent   = "batch-event"   // an event of the Batch Event Upload API
+	BatchRequest = "batch-request" // the body of a request with such events
+	Config       = "config"        // the file that convert and run take with --config
+	ExportEvent  = "export-event"  // a line of an export
+	Manifest     = "manifest"      // manifest.json of a stage folder
 )
 
 const suffix = ".schema.json"

@@ -2,13 +2,14 @@ package schemas
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
 
 func TestGet(t *testing.T) {
-	if got, want := Names(), []string{BatchEvent, Manifest}; !slices.Equal(got, want) {
+	if got, want := Names(), []string{BatchEvent, BatchRequest, Config, ExportEvent, Manifest}; !slices.Equal(got, want) {
 		t.Fatalf("Names() = %q, want %q", got, want)
 	}
 	for _, name := range Names() {
@@ -72,5 +73,32 @@ func TestGetGivesACopy(t *testing.T) {
 	}
 	if !json.Valid(again) {
 		t.Error("a change to what Get gave changed the schema")
+	}
+}
+
+// TestRequestHasTheEvent sees that a request's events are those of the schema
+// of events, which is in both files since neither fetches the other.
+func TestRequestHasTheEvent(t *testing.T) {
+	read := func(name string) (doc map[string]any) {
+		data, err := Get(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &doc); err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	want, defs := read(BatchEvent), read(BatchRequest)["$defs"].(map[string]any)
+	for name, def := range want["$defs"].(map[string]any) {
+		if !reflect.DeepEqual(defs[name], def) {
+			t.Errorf("$defs/%s differs", name)
+		}
+	}
+	delete(want, "$schema")
+	delete(want, "$id")
+	delete(want, "$defs")
+	if !reflect.DeepEqual(defs["event"], any(want)) {
+		t.Error("the event differs")
 	}
 }

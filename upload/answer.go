@@ -54,6 +54,7 @@ type answer struct {
 
 	events  []namedEvent // with named, by index
 	devices []string     // with named: every event of these
+	limits  limits       // who sent too much
 }
 
 // namedEvent is an event the server will not take.
@@ -73,16 +74,18 @@ const (
 
 // classify tells what a response means for a request of that many events. It
 // is the only place that does, after the table in Amplitude's Batch Event
-// Upload API, status codes; what is not in it may have been ingested.
-func classify(r response, events int, now time.Time) answer {
+// Upload API, status codes; what is not in it may have been ingested. Secrets
+// are taken out of the texts before they are cut short.
+func classify(r response, events int, now time.Time, secrets *strings.Replacer) answer {
 	a := answer{status: r.status, ingested: -1, retryAfter: parseRetryAfter(r.header, now)}
 	if r.err != nil {
-		a.kind, a.reason = again, "no answer: "+r.err.Error()
+		a.kind, a.reason = again, "no answer: "+clean(secrets.Replace(r.err.Error()))
 		a.unreached = r.status == 0 && isDial(r.err)
 		a.maybe = !a.unreached && r.status != http.StatusServiceUnavailable
 		return a
 	}
-	b := parseAnswer(r.body, events)
+	b := parseAnswer(r.body, events, secrets)
+	a.limits = b.limits
 	a.reason = fmt.Sprintf("HTTP %d", r.status)
 	if b.text != "" {
 		a.reason += ": " + b.text

@@ -21,6 +21,22 @@ type answerBody struct {
 	silencedDevices []string     // only where no event is named as silenced
 	throttled       bool         // ids or events are named as throttled
 	quota           bool         // ids are named as over their daily quota
+	limits          limits
+
+	secrets *strings.Replacer // taken out of every text
+}
+
+// limits are the ids that an answer names as sending too much.
+type limits struct {
+	threshold float64     // events/s an id may send; 0: not said
+	fast      []limitedID // over the threshold
+	quota     []limitedID // over their daily quota
+}
+
+type limitedID struct {
+	kind idKind
+	id   string
+	n    int // events/s, or events of the day, as the answer counted
 }
 
 // Bounds on what is kept of an answer's texts.
@@ -29,8 +45,8 @@ const (
 	maxRule = 40
 )
 
-func parseAnswer(body []byte, events int) answerBody {
-	b := answerBody{ingested: -1}
+func parseAnswer(body []byte, events int, secrets *strings.Replacer) answerBody {
+	b := answerBody{ingested: -1, secrets: secrets}
 	fields, err := jsonscan.Fields(nil, body)
 	if err != nil {
 		return b
@@ -45,7 +61,7 @@ func parseAnswer(body []byte, events int) answerBody {
 		case "code":
 			b.code = integer(value, 0)
 		case "error":
-			b.text = text(f.Kind, value)
+			b.text = clean(b.secrets.Replace(text(f.Kind, value)))
 		case "missing_field":
 			b.missingField = text(f.Kind, value)
 		case "events_ingested":
@@ -56,10 +72,16 @@ func parseAnswer(body []byte, events int) answerBody {
 			silenced = len(b.named) > before
 		case "silenced_devices":
 			devices = stringsOf(f.Kind, value)
+		case "eps_threshold":
+			if v, err := strconv.ParseFloat(string(value), 64); err == nil && isRate(v) {
+				b.limits.threshold = v
+			}
 		case "throttled_devices", "throttled_users", "throttled_events":
 			b.throttled = b.throttled || holds(f)
+			b.limits.fast = appendLimited(b.limits.fast, kindOf(key), f, value)
 		case "exceeded_daily_quota_devices", "exceeded_daily_quota_users":
 			b.quota = b.quota || holds(f)
+			b.limits.quota = appendLimited(b.limits.quota, kindOf(key), f, value)
 		default:
 			if rule, ok := strings.CutPrefix(key, "events_with_"); ok && f.Kind == jsonscan.Object {
 				b.nameFields(value, events, rule)
@@ -72,6 +94,30 @@ func parseAnswer(body []byte, events int) answerBody {
 	return b
 }
 
+func kindOf(key string) idKind {
+	if strings.HasSuffix(key, "_users") {
+		return userID
+	}
+	return deviceID
+}
+
+// appendLimited reads a map of ids to counts.
+func appendLimited(dst []limitedID, kind idKind, f *jsonscan.Field, object []byte) []limitedID {
+	if f.Kind != jsonscan.Object {
+		return dst
+	}
+	fields, err := jsonscan.Fields(nil, object)
+	if err != nil {
+		return dst
+	}
+	for i := range fields {
+		e := &fields[i]
+		id := string(jsonscan.AppendUnescaped(nil, e.Key(object)))
+		dst = append(dst, limitedID{kind, id, integer(e.Value(object), 0)})
+	}
+	return dst
+}
+
 // nameFields reads a map of fields to the indexes of events.
 func (b *answerBody) nameFields(object []byte, events int, rule string) {
 	fields, err := jsonscan.Fields(nil, object)
@@ -80,7 +126,7 @@ func (b *answerBody) nameFields(object []byte, events int, rule string) {
 	}
 	for i := range fields {
 		f := &fields[i]
-		b.name(f.Value(object), events, ruleName(rule), clean(string(f.Key(object))))
+		b.name(f.Value(object), events, b.ruleName(rule), clean(b.secrets.Replace(string(jsonscan.AppendUnescaped(nil, f.Key(object))))))
 	}
 }
 
@@ -98,13 +144,13 @@ func (b *answerBody) name(list []byte, events int, rule, reason string) {
 }
 
 // ruleName makes invalid-fields of invalid_fields.
-func ruleName(key string) string {
+func (b *answerBody) ruleName(key string) string {
 	for _, r := range key {
 		if r != '_' && (r < 'a' || r > 'z') {
 			return ruleNamed
 		}
 	}
-	if len(key) == 0 || len(key) > maxRule {
+	if len(key) == 0 || len(key) > maxRule || b.secrets.Replace(key) != key {
 		return ruleNamed
 	}
 	return strings.ReplaceAll(key, "_", "-")
@@ -122,7 +168,7 @@ func text(kind jsonscan.Kind, value []byte) string {
 	if kind != jsonscan.String {
 		return ""
 	}
-	return clean(string(jsonscan.AppendUnquoted(nil, value)))
+	return string(jsonscan.AppendUnquoted(nil, value))
 }
 
 // clean makes a foreign text fit to be shown: one line, not long.

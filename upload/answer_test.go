@@ -94,11 +94,11 @@ func TestClassify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := classify(response{status: test.status, body: []byte(test.body), err: test.err}, events, time.Now())
+			got := classify(response{status: test.status, body: []byte(test.body), err: test.err}, events, time.Now(), secrets(testKey))
 			if got.reason == "" {
 				t.Error("no reason")
 			}
-			got.reason = ""
+			got.reason, got.limits = "", limits{} // see TestLimitsOfAnAnswer
 			test.want.status = test.status
 			if test.want.kind != accepted {
 				test.want.ingested = -1
@@ -111,7 +111,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestClassifyKeepsNoControlCharactersOrLongTexts(t *testing.T) {
-	a := classify(response{status: 400, body: []byte(`{"error":"a\u0000\u001b[31m` + strings.Repeat("x", 10000) + `"}`)}, 1, time.Now())
+	a := classify(response{status: 400, body: []byte(`{"error":"a\u0000\u001b[31m` + strings.Repeat("x", 10000) + `"}`)}, 1, time.Now(), secrets(testKey))
 	if strings.ContainsAny(a.reason, "\x00\x1b") || len(a.reason) > 2*maxText {
 		t.Errorf("reason %q", a.reason)
 	}
@@ -158,6 +158,26 @@ func TestRetryWait(t *testing.T) {
 	} {
 		if got := r.wait(test.a, test.n, test.random); got != test.want {
 			t.Errorf("%v %d %v: %v, want %v", test.a.kind, test.n, test.random, got, test.want)
+		}
+	}
+}
+
+// A key that stands where a text is cut short must not show its first half.
+func TestClassifyTakesTheKeyOutBeforeCutting(t *testing.T) {
+	for at := range 40 {
+		text := strings.Repeat("x", maxText-at) + testKey + " and more"
+		for _, r := range []response{
+			{status: 400, body: []byte(`{"error":"` + text + `"}`)},
+			{status: 400, body: []byte(`{"events_with_x":{"` + text + `":[0]}}`)},
+			{err: errors.New(text)},
+		} {
+			a := classify(r, 1, time.Now(), secrets(testKey))
+			for _, e := range a.events {
+				a.reason += e.reason
+			}
+			if strings.Contains(a.reason, testKey[:6]) {
+				t.Fatalf("%q", a.reason)
+			}
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"export2batch/internal/jsonscan"
 )
 
-// body makes the body of one request after the other for one partition:
+// body makes the body of one request after the other:
 //
 //	{"api_key":"…","events":[…],"options":{"min_id_length":n}}
 //
@@ -19,21 +19,18 @@ import (
 // concurrent use, but for the readers of the body built last.
 type body struct {
 	head, tail []byte
-	zip        *gzip.Writer // nil: not compressed
+	zips       chan *gzip.Writer // shared
+	gzip       bool
 	sent       []byte       // what goes over the wire
 	open       atomic.Int32 // readers not closed: their bytes must stay
 }
 
-func newBody(o Options) *body {
-	b := &body{head: jsonscan.AppendQuoted([]byte(`{"api_key":`), o.APIKey), tail: []byte("]}")}
+func newBody(o Options, zips chan *gzip.Writer) *body {
+	b := &body{zips: zips, gzip: o.Gzip, head: jsonscan.AppendQuoted([]byte(`{"api_key":`), o.APIKey), tail: []byte("]}")}
 	b.head = append(b.head, `,"events":[`...)
 	if o.MinIDLength > 0 {
 		b.tail = strconv.AppendInt([]byte(`],"options":{"min_id_length":`), int64(o.MinIDLength), 10)
 		b.tail = append(b.tail, "}}"...)
-	}
-	if o.Gzip {
-		// The level is a constant of the package, so it is one it knows.
-		b.zip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	}
 	return b
 }
@@ -51,9 +48,12 @@ func (b *body) build(text []byte, batch []event) (sum [sha256.Size]byte) {
 	out := bytes.NewBuffer(buf)
 	digest := sha256.New()
 	write := func(p []byte) { out.Write(p) }
-	if b.zip != nil {
-		b.zip.Reset(out)
-		write = func(p []byte) { b.zip.Write(p) } // a buffer does not fail
+	var zip *gzip.Writer
+	if b.gzip {
+		zip = <-b.zips
+		defer func() { b.zips <- zip }()
+		zip.Reset(out)
+		write = func(p []byte) { zip.Write(p) } // a buffer does not fail
 	}
 	write(b.head)
 	for len(batch) > 0 {
@@ -72,8 +72,8 @@ func (b *body) build(text []byte, batch []event) (sum [sha256.Size]byte) {
 		}
 	}
 	write(b.tail)
-	if b.zip != nil {
-		b.zip.Close()
+	if zip != nil {
+		zip.Close()
 	}
 	b.sent = out.Bytes()
 	digest.Sum(sum[:0])

@@ -12,11 +12,8 @@ import (
 	"time"
 )
 
-// Bounds on the parts of a request; Options.Timeout bounds the whole.
 const (
-	connectTimeout = 10 * time.Second
-	tlsTimeout     = 10 * time.Second
-	idleTimeout    = 90 * time.Second
+	idleTimeout = 90 * time.Second // of a connection that is kept
 	// maxAnswer is how much of an answer is read: 2000 throttled ids of 1024
 	// characters fit in.
 	maxAnswer = 4 << 20
@@ -54,7 +51,7 @@ func (c *client) post(ctx context.Context, b *body) response {
 		Body: b.reader(), GetBody: func() (io.ReadCloser, error) { return b.reader(), nil },
 		ContentLength: int64(len(b.sent)),
 	}).WithContext(ctx)
-	if b.zip != nil {
+	if b.gzip {
 		req.Header.Set("Content-Encoding", "gzip")
 	}
 	resp, err := c.transport.RoundTrip(req)
@@ -68,17 +65,18 @@ func (c *client) post(ctx context.Context, b *body) response {
 	return r
 }
 
-func defaultTransport(parallel int) http.RoundTripper {
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+func defaultTransport(o Options) http.RoundTripper {
+	dialer := &net.Dialer{Timeout: o.ConnectTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        2 * parallel,
-		MaxIdleConnsPerHost: parallel,
-		IdleConnTimeout:     idleTimeout,
-		TLSHandshakeTimeout: tlsTimeout,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          2 * o.Parallel,
+		MaxIdleConnsPerHost:   o.Parallel,
+		IdleConnTimeout:       idleTimeout,
+		TLSHandshakeTimeout:   o.ConnectTimeout,
+		ResponseHeaderTimeout: o.AnswerTimeout,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.CAs},
 	}
 }
 

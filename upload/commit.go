@@ -11,13 +11,13 @@ import (
 
 const (
 	magic      = "e2bupld\n"
-	version    = 1
+	version    = 2
 	headerSize = len(magic) + 4
 	commitHead = 12
 	// maxCommit bounds the records of a commit: maxParallel partitions, each
-	// with an intent of mostEvents or with asidePiece events set aside, of
-	// maxText characters each.
-	maxCommit = 64 << 20
+	// with an intent of mostEvents, mostEvents parked ids, or asidePiece events
+	// set aside, of maxText characters each.
+	maxCommit = 128 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -62,7 +62,7 @@ func (e *CorruptError) Error() string {
 // readJournal hands the records of a journal to visit, in their order, and
 // returns the offset behind the last whole commit. What is behind it is torn.
 func readJournal(r io.Reader, visit func(record) error) (end int64, err error) {
-	in := bufio.NewReaderSize(r, 1<<20)
+	in := bufio.NewReaderSize(r, 64<<10)
 	head := make([]byte, max(headerSize, commitHead))
 	if _, err := io.ReadFull(in, head[:headerSize]); err != nil {
 		return 0, shortOr(err, &CorruptError{0, "it is shorter than its header"})
@@ -71,7 +71,7 @@ func readJournal(r io.Reader, visit func(record) error) (end int64, err error) {
 		return 0, &CorruptError{0, "it is not a journal of export2batch"}
 	}
 	if v := binary.LittleEndian.Uint32(head[len(magic):]); v != version {
-		return 0, fmt.Errorf("the journal has format %d, this version reads %d", v, version)
+		return 0, fmt.Errorf("the journal has format %d, this version of export2batch reads %d: finish the upload with the version that began it", v, version)
 	}
 	end = int64(headerSize)
 	var records []byte

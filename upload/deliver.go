@@ -10,17 +10,25 @@ import (
 // Event Upload API, event deduplication).
 const dedupWindow = 7 * 24 * time.Hour
 
+// manyThrottles is how many 429 in a row, of the kind that names nobody, a
+// request gets as it is. Behind that it may be the request that is too much,
+// and it is sent in halves.
+const manyThrottles = 4
+
 // delivery is one request of a partition until the destination has decided
 // about it.
 type delivery struct {
 	*sender
+	batch    []event
+	body     *body // nil: not built, or given back while waiting
 	intent   *intent
 	attempts int64   // sent so far
-	maybe    bool    // an attempt may have been taken
+	maybe    int64   // of them may have been taken
+	doubts   int64   // of maybe, before the latest attempt
 	kind     verdict // of the last answer that was none
 	inRow    int     // how many of that kind came one after the other
-	doubts   int
-	status   int // of the last answer
+	odd      int     // answers that were not as documented
+	status   int     // of the last answer
 	warned   bool
 }
 
@@ -29,13 +37,14 @@ type delivery struct {
 // ends it finishes what is in flight and returns the error of ctx unless that
 // was decided.
 func (s *sender) deliver(ctx context.Context, batch []event, resumed *intent) (answer, error) {
-	sum := s.body.build(s.chunk.text, batch)
-	d := delivery{sender: s, intent: resumed}
+	d := delivery{sender: s, batch: batch, intent: resumed}
+	defer d.giveBack()
+	sum := d.build()
 	if resumed != nil {
 		if sum != resumed.sum {
 			return answer{}, s.part.changed("the events of a request that was sent are not the same")
 		}
-		d.attempts, d.maybe = 1, true
+		d.attempts, d.maybe = 1, 1
 	} else {
 		d.intent = &intent{partition: s.number, request: s.state.last + 1, time: time.Now().UnixMilli(), sum: sum, events: ranges(batch)}
 		if err := s.record(d.intent); err != nil {
@@ -46,10 +55,10 @@ func (s *sender) deliver(ctx context.Context, batch []event, resumed *intent) (a
 		}
 	}
 	for {
-		if err := s.run.pacer.wait(ctx, batch); err != nil {
+		a, err := d.attempt(ctx)
+		if err != nil {
 			return answer{}, d.stop(err)
 		}
-		a := d.attempt(len(batch))
 		switch a.kind {
 		case accepted:
 			return a, d.accept(a, int64(len(batch)))
@@ -60,33 +69,101 @@ func (s *sender) deliver(ctx context.Context, batch []event, resumed *intent) (a
 			if len(a.events) == 0 {
 				a.kind = halve
 			}
+			d.slowDown(a)
 			return a, d.refuse()
 		case halve:
+			if a.tooLarge && len(batch) > 1 {
+				s.run.sizes.refused(s.size(batch))
+			}
 			return a, d.refuse()
+		case overQuota:
+			if p := d.park(a); p != nil {
+				return a, d.refuse(p)
+			}
+		case throttled:
+			slowed := d.slowDown(a)
+			if slowed && len(s.within(batch)) < len(batch) {
+				return a, d.refuse()
+			}
+			if !slowed && d.inRow >= manyThrottles && len(batch) > 1 {
+				a.kind = halve
+				return a, d.refuse()
+			}
 		}
 		if err := d.giveUp(a); err != nil {
 			return a, d.stop(err)
 		}
 		wait := s.run.o.Retry.wait(a, d.inRow, s.random.Float64())
 		s.log.Info("request is sent again", "request", d.intent.request, "attempt", d.attempts, "answer", a.reason, "wait", wait.Round(time.Millisecond))
-		if err := pause(ctx, wait); err != nil {
+		if err := d.backOff(ctx, a.kind, wait); err != nil {
 			return a, d.stop(err)
 		}
 	}
 }
 
-// attempt sends the body once.
-func (d *delivery) attempt(events int) answer {
+// backOff waits. Others take the place of a request that is throttled, but not
+// of one that failed: that is likely to happen to them too.
+func (d *delivery) backOff(ctx context.Context, kind verdict, wait time.Duration) error {
+	if wait >= longWait {
+		d.giveBack()
+		d.run.memory.release(d.chunk)
+	}
+	if kind == throttled || kind == overQuota {
+		return d.run.schedule.pause(ctx, wait)
+	}
+	return pause(ctx, wait)
+}
+
+// build makes the body, if there is none.
+func (d *delivery) build() (sum [32]byte) {
+	d.body = d.run.memory.takeBody()
+	return d.body.build(d.chunk.text, d.batch)
+}
+
+func (d *delivery) giveBack() {
+	if d.body != nil {
+		d.run.memory.putBody(d.body)
+		d.body = nil
+	}
+}
+
+// attempt sends the body once, when pace and destination allow.
+func (d *delivery) attempt(ctx context.Context) (answer, error) {
 	r := d.run
-	if age := time.Since(time.UnixMilli(d.intent.time)); d.maybe && age > dedupWindow && !d.warned {
+	if wait := r.pacer.idWait(d.batch); wait > 0 {
+		if wait >= longWait {
+			d.giveBack()
+			r.memory.release(d.chunk)
+		}
+		if err := r.schedule.pause(ctx, wait); err != nil {
+			return answer{}, err
+		}
+	}
+	if d.body == nil {
+		d.build()
+	}
+	if err := r.gate.enter(ctx); err != nil {
+		return answer{}, err
+	}
+	defer r.gate.leave()
+	if err := r.pacer.wait(ctx, len(d.batch)); err != nil {
+		return answer{}, err
+	}
+	if age := time.Since(time.UnixMilli(d.intent.time)); d.maybe > 0 && age > dedupWindow && !d.warned {
 		d.warned = true
 		d.log.Warn("a request that may have been taken is sent again after the 7 days in which Amplitude recognises it",
-			"request", d.intent.request, "events", events, "days", int(age.Hours()/24))
+			"request", d.intent.request, "events", len(d.batch), "days", int(age.Hours()/24))
 	}
 	d.attempts++
-	a := classify(r.client.post(r.base, d.body), events, time.Now())
-	a.reason = r.scrub(a.reason)
-	d.maybe = d.maybe || a.maybe
+	d.doubts = d.maybe
+	sent := time.Now()
+	full := r.gate.sending()
+	a := classify(r.client.post(r.base, d.body), len(d.batch), time.Now(), r.secrets)
+	r.gate.answered(sent, time.Now(), full, a.load())
+	r.live.answered(a, len(d.batch), time.Since(sent), d.attempts > 1)
+	if a.maybe {
+		d.maybe++
+	}
 	if !a.unreached {
 		r.reached.Store(true)
 	}
@@ -95,13 +172,60 @@ func (d *delivery) attempt(events int) answer {
 	}
 	d.inRow++
 	d.status = a.status
-	return a
+	return a, nil
+}
+
+// slowDown slows the ids of the batch that the answer names as too fast, for
+// the whole run, and tells whether there are any.
+func (d *delivery) slowDown(a answer) bool {
+	list := d.present(a.limits.fast)
+	wait := d.run.o.Retry.wait(answer{kind: throttled, retryAfter: a.retryAfter}, d.inRow, d.random.Float64())
+	for _, id := range list {
+		d.run.pacer.ids.throttle(id, a.limits.threshold, time.Now(), wait)
+	}
+	return len(list) > 0
+}
+
+// park makes the ids of the batch that are over their daily quota wait, and
+// returns the record of it; nil when the batch has none of them.
+func (d *delivery) park(a answer) *park {
+	list := d.present(a.limits.quota)
+	if len(list) == 0 {
+		return nil
+	}
+	now := time.Now()
+	until := now.Add(d.run.o.Retry.wait(a, d.inRow, d.random.Float64()))
+	d.slowDown(a)
+	d.run.parked.add(list, until)
+	d.log.Info("ids are parked for their daily quota", "ids", len(list), "until", until.UTC().Format(time.RFC3339))
+	return &park{now.UnixMilli(), until.UnixMilli(), list}
+}
+
+// present returns the hashes of those ids that events of the batch have.
+func (d *delivery) present(list []limitedID) []uint64 {
+	if len(list) == 0 {
+		return nil
+	}
+	have := map[uint64]bool{}
+	for i := range d.batch {
+		for _, id := range d.batch[i].ids() {
+			have[id] = true
+		}
+	}
+	var out []uint64
+	for _, l := range list {
+		if id := d.ids.of(l.kind, []byte(l.id)); have[id] {
+			out = append(out, id)
+			have[id] = false
+		}
+	}
+	return out
 }
 
 // giveUp returns an error when sending again has no sense.
 func (d *delivery) giveUp(a answer) error {
 	if a.kind == doubtful {
-		d.doubts++
+		d.odd++
 	}
 	most := d.run.o.Retry.Attempts
 	switch {
@@ -111,9 +235,9 @@ func (d *delivery) giveUp(a answer) error {
 		return fmt.Errorf("%s answers as no Batch API does: %s", d.run.dest, a.reason)
 	case a.unreached && !d.run.reached.Load():
 		return fmt.Errorf("%s cannot be reached: %s (%w)", d.run.dest, a.reason, ErrIncomplete)
-	case d.doubts > maxDoubtful:
+	case d.odd > maxDoubtful:
 		return fmt.Errorf("%s answered %d times as no Batch API does (%s): whether it took request %d of %s is not known (%w)",
-			d.run.dest, d.doubts, a.reason, d.intent.request, d.part.name, ErrIncomplete)
+			d.run.dest, d.odd, a.reason, d.intent.request, d.part.name, ErrIncomplete)
 	case most > 0 && d.inRow >= most && (a.kind == again || a.kind == doubtful):
 		return fmt.Errorf("%s failed %d times in a row: %s (%w)", d.run.dest, d.inRow, a.reason, ErrIncomplete)
 	}
@@ -130,7 +254,8 @@ func (d *delivery) accept(a answer, events int64) error {
 	if ingested < events {
 		d.log.Debug("answer counts fewer events than were sent", "request", d.intent.request, "sent", events, "ingested", ingested)
 	}
-	list := []record{&ack{d.number, d.intent.request, d.attempts, ingested, time.Now().UnixMilli()}}
+	d.run.sizes.taken(d.size(d.batch))
+	list := []record{&ack{d.number, d.intent.request, d.attempts, d.doubts, ingested, time.Now().UnixMilli()}}
 	if mark := d.run.claimKey(); mark != nil {
 		list = append(list, mark)
 	}
@@ -138,15 +263,16 @@ func (d *delivery) accept(a answer, events int64) error {
 	return d.record(list...)
 }
 
-// refuse journals that nothing was taken.
-func (d *delivery) refuse() error {
-	return d.record(&refused{d.number, d.intent.request, d.attempts, int64(d.status), time.Now().UnixMilli()})
+// refuse journals that the last answer took nothing, and what follows from it.
+func (d *delivery) refuse(more ...record) error {
+	list := append([]record{&refused{d.number, d.intent.request, d.attempts, d.maybe, int64(d.status), time.Now().UnixMilli()}}, more...)
+	return d.record(list...)
 }
 
 // stop ends the delivery without a decision. The request stays open unless it
 // cannot have been taken.
 func (d *delivery) stop(why error) error {
-	if d.maybe {
+	if d.maybe > 0 {
 		return why
 	}
 	return also(why, d.refuse())

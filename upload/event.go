@@ -1,8 +1,9 @@
 package upload
 
 import (
-	"hash/maphash"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"export2batch/internal/jsonscan"
 )
@@ -19,6 +20,7 @@ type event struct {
 type chunk struct {
 	text   []byte // the lines, joined by commas
 	events []event
+	share  int64 // of memory's bound
 }
 
 func (c *chunk) reset() { c.text, c.events = c.text[:0], c.events[:0] }
@@ -51,11 +53,21 @@ func ranges(batch []event) spans {
 }
 
 // ids reads who events belong to. It is not safe for concurrent use; all of a
-// run share their seeds.
+// state folder share their seed, so that parked ids are known after a restart.
 type ids struct {
-	device, user maphash.Seed
-	fields       []jsonscan.Field
+	seed   uint64
+	fields []jsonscan.Field
+	text   []byte
+	digest xxhash.Digest
 }
+
+// idKind tells devices and users with the same id apart.
+type idKind uint64
+
+const (
+	deviceID idKind = iota
+	userID
+)
 
 // read fills in the hashes of the line's ids; 0 is none. A hash that two ids
 // share makes them wait for each other, which does no harm.
@@ -71,12 +83,37 @@ func (x *ids) read(e *event, line []byte) {
 		}
 		switch string(f.Key(line)) {
 		case "device_id":
-			e.device = maphash.Bytes(x.device, f.Value(line))
+			e.device = x.value(deviceID, f, line)
 		case "user_id":
-			e.user = maphash.Bytes(x.user, f.Value(line))
+			e.user = x.value(userID, f, line)
 		}
 	}
 }
+
+// value is the hash of an id in an event: of the string as it reads, so that
+// it is the same however it was escaped.
+func (x *ids) value(kind idKind, f *jsonscan.Field, line []byte) uint64 {
+	v := f.Value(line)
+	switch {
+	case f.Kind != jsonscan.String:
+	case f.Escaped:
+		x.text = jsonscan.AppendUnquoted(x.text[:0], v)
+		v = x.text
+	default:
+		v = v[1 : len(v)-1]
+	}
+	return x.of(kind, v)
+}
+
+// of is the hash of an id, never 0.
+func (x *ids) of(kind idKind, id []byte) uint64 {
+	x.digest.ResetWithSeed(x.seed + uint64(kind))
+	x.digest.Write(id) // never fails
+	return max(1, x.digest.Sum64())
+}
+
+// ids are the hashes of who the event belongs to; 0 is none.
+func (e *event) ids() [2]uint64 { return [2]uint64{e.device, e.user} }
 
 // ofDevices names the events of a batch whose device_id is one of these.
 func ofDevices(text []byte, batch []event, devices []string) []namedEvent {

@@ -41,6 +41,11 @@ func lines(sizes ...int) [][]string {
 // partitionFolder writes a finished partition folder.
 func partitionFolder(t testing.TB, parts [][]string) string {
 	t.Helper()
+	return partitionFolderAs(t, parts, eventfile.Zstd)
+}
+
+func partitionFolderAs(t testing.TB, parts [][]string, c eventfile.Compression) string {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "partitions")
 	f, err := stage.Begin(fast, dir, stage.Identity{Stage: "partition", Version: "test", Options: map[string]int{}})
 	if err != nil {
@@ -50,8 +55,8 @@ func partitionFolder(t testing.TB, parts [][]string) string {
 	var m stage.Manifest
 	keep := map[string]bool{}
 	for p, list := range parts {
-		name := fmt.Sprintf("partitions/part-%04d.ndjson.zst", p)
-		w, err := eventfile.Create(fast, f.File(name), name, eventfile.Zstd)
+		name := fmt.Sprintf("partitions/part-%04d%s", p, c.Suffix())
+		w, err := eventfile.Create(fast, f.File(name), name, c)
 		if err != nil {
 			t.Fatal(err)
 		}

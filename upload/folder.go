@@ -3,6 +3,7 @@ package upload
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -57,11 +58,28 @@ func (f *folder) open(o Options, parts *partitions, dest *url.URL) error {
 		return err
 	}
 	f.file = file
-	if f.end, err = readJournal(file, f.state.apply); err != nil {
+	// Whether this is the right journal is looked at first: against other
+	// partitions its requests make no sense.
+	var other error
+	f.end, err = readJournal(file, func(r record) error {
+		if b, ok := r.(*begin); ok {
+			if other = f.matches(b, parts, dest); other != nil {
+				return other
+			}
+		}
+		return f.state.apply(r)
+	})
+	if other != nil {
+		return other
+	}
+	if err == nil && f.state.begin == nil {
+		err = &CorruptError{int64(headerSize), "it does not say what it is about"}
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := f.matches(o, parts, dest); err != nil {
-		return err
+	if key := f.state.key; key != nil && !o.OtherKey && key.sum != markOf(key.salt, o.APIKey) {
+		return fmt.Errorf("%s is the state of an upload under another API key, perhaps to another project: give that key, or another state folder", f.path)
 	}
 	size, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
@@ -92,26 +110,32 @@ func (f *folder) begin(o Options, parts *partitions, dest *url.URL) error {
 	}
 	first := appendRecord(make([]byte, commitHead), &begin{
 		manifest: parts.manifest, time: time.Now().UnixMilli(), url: dest.String(), version: o.Version,
+		seed: newSeed(),
 	})
 	header := appendHeader(nil)
 	sealCommit(first, int64(len(header)))
 	return durable.WriteFile(f.fs, filepath.Join(f.path, journalName), append(header, first...))
 }
 
-// matches refuses a state of something else.
-func (f *folder) matches(o Options, parts *partitions, dest *url.URL) error {
-	b := f.state.begin
+// matches refuses a journal that is about something else.
+func (f *folder) matches(b *begin, parts *partitions, dest *url.URL) error {
 	switch {
-	case b == nil:
-		return fmt.Errorf("%s: %w", f.path, &CorruptError{int64(headerSize), "it does not say what it is about"})
 	case b.url != dest.String():
 		return fmt.Errorf("%s is the state of an upload to %s, not to %s: give another state folder, or the same destination", f.path, b.url, dest)
 	case b.manifest != parts.manifest:
-		return fmt.Errorf("%s is the state of uploading other partitions than %s now holds: what was sent cannot be told from what was not; give another state folder only if nothing of these events was uploaded", f.path, parts.dir)
-	case f.state.key != nil && !o.OtherKey && f.state.key.sum != markOf(f.state.key.salt, o.APIKey):
-		return fmt.Errorf("%s is the state of an upload under another API key, perhaps to another project: give that key, or another state folder", f.path)
+		return f.otherPartitions(parts)
 	}
 	return nil
+}
+
+func (f *folder) otherPartitions(parts *partitions) error {
+	return fmt.Errorf("%s is the state of uploading other partitions than %s now holds: what was sent cannot be told from what was not; give another state folder only if nothing of these events was uploaded", f.path, parts.dir)
+}
+
+func newSeed() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // newKeyMark marks a key under fresh salt.

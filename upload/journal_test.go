@@ -15,11 +15,12 @@ func testRecords() []record {
 	return []record{
 		&begin{manifest: [32]byte{1, 2}, time: 1700000000000, url: "https://x/batch", version: "v1"},
 		&intent{partition: 1, request: 1, time: 5, sum: [32]byte{9}, events: spans{{0, 2}, {3, 10}}},
-		&ack{1, 1, 2, 8, 6},
+		&ack{1, 1, 2, 1, 8, 6},
 		&intent{partition: 0, request: 1, time: 7, sum: [32]byte{8}, events: spans{{0, 5}}},
-		&refused{0, 1, 1, 400, 9},
+		&refused{0, 1, 1, 0, 400, 9},
 		&aside{0, 3, "invalid-fields", "HTTP 400: time"},
 		&keyMark{[16]byte{7}, [4]byte{1}},
+		&park{3, 4, []uint64{1, 1 << 63}},
 	}
 }
 
@@ -56,10 +57,10 @@ func TestRecordsReadBack(t *testing.T) {
 
 // The format is a promise to every state folder there is.
 func TestJournalFormat(t *testing.T) {
-	want := "65326275706c640a01000000" + // header
-		"0900000067bff4e3cfd37ef7" + // head of the commit
-		"0307" + "0203" + "01" + "0a" + "d0a504" // ack
-	got := fmt.Sprintf("%x", journalOf([]record{&ack{2, 3, 1, 10, 70352}}))
+	want := "65326275706c640a02000000" + // header
+		"0a000000d5a1ccadd922dc6e" + // head of the commit; CRCs computed by another program
+		"0308" + "0203" + "01" + "00" + "0a" + "d0a504" // ack
+	got := fmt.Sprintf("%x", journalOf([]record{&ack{2, 3, 1, 0, 10, 70352}}))
 	if got != want {
 		t.Errorf("journal %s, want %s", got, want)
 	}
@@ -132,7 +133,7 @@ func TestImpossibleHistoriesAreRefused(t *testing.T) {
 	in := func(part, request int, events ...span) record {
 		return &intent{partition: part, request: request, events: events}
 	}
-	ok := &ack{0, 1, 1, 5, 0}
+	ok := &ack{0, 1, 1, 0, 5, 0}
 	for name, list := range map[string][]record{
 		"no beginning":        {in(0, 1, span{0, 5})},
 		"two beginnings":      {b, b},
@@ -145,7 +146,7 @@ func TestImpossibleHistoriesAreRefused(t *testing.T) {
 		"a number left out":   {b, in(0, 2, span{0, 5})},
 		"answer unasked":      {b, ok},
 		"answer twice":        {b, in(0, 1, span{0, 5}), ok, ok},
-		"refusal unasked":     {b, &refused{0, 1, 1, 400, 0}},
+		"refusal unasked":     {b, &refused{0, 1, 1, 0, 400, 0}},
 		"sent twice":          {b, in(0, 1, span{0, 5}), ok, in(0, 2, span{4, 6})},
 		"aside after sent":    {b, in(0, 1, span{0, 5}), ok, &aside{0, 4, "", ""}},
 		"aside in flight":     {b, in(0, 1, span{0, 5}), &aside{0, 4, "", ""}},
@@ -203,7 +204,7 @@ func TestJournalWritesEveryRecord(t *testing.T) {
 	for w := range writers {
 		go func() {
 			for i := range each {
-				c := j.add(&refused{w, i, 1, 0, 0}, &aside{w, int64(i), "r", "x"})
+				c := j.add(&refused{w, i, 1, 0, 0, 0}, &aside{w, int64(i), "r", "x"})
 				if i%3 == 0 {
 					if err := c.wait(); err != nil {
 						failed <- err

@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,12 @@ const (
 	// DefaultTimeout is how long a request may take: 20 MB, compressed to a
 	// sixth, over 1 Mbit/s, and a minute for the answer.
 	DefaultTimeout = 90 * time.Second
+	// DefaultConnectTimeout is how long a connection may take, and the TLS
+	// handshake once more.
+	DefaultConnectTimeout = 10 * time.Second
+	// DefaultAnswerTimeout is how long an answer may keep being waited for once
+	// the request is sent.
+	DefaultAnswerTimeout = time.Minute
 	// DefaultGrace is how long requests in flight may take after a stop.
 	DefaultGrace = 30 * time.Second
 
@@ -64,14 +71,27 @@ type Options struct {
 	Parallel         int // partitions sent side by side, at most 256; 0 means DefaultParallel
 	Gzip             bool
 
-	Retry     Retry
-	Timeout   time.Duration     // of a request with its answer; 0 means DefaultTimeout
-	Grace     time.Duration     // for requests in flight at a stop; 0 means DefaultGrace
-	Transport http.RoundTripper // nil: HTTP/1.1 and 2 with the usual proxies and certificates
-	Seed      uint64            // of the jitter; 0: chosen at random
+	// LimitEvents is how many events this run sends at most, 0: all. Open
+	// requests of an earlier run come on top.
+	LimitEvents int64
+	// LeaveParked ends the run when all that is left waits for a daily quota;
+	// otherwise the run waits too.
+	LeaveParked bool
+
+	Retry   Retry
+	Timeout time.Duration // of a request with its answer; 0 means DefaultTimeout
+	Grace   time.Duration // for requests in flight at a stop; 0 means DefaultGrace
+	// Transport sends requests; nil: HTTP/1.1 and 2 with the usual proxies. The
+	// next three are only for that one.
+	Transport      http.RoundTripper
+	ConnectTimeout time.Duration  // 0 means DefaultConnectTimeout
+	AnswerTimeout  time.Duration  // 0 means DefaultAnswerTimeout
+	CAs            *x509.CertPool // that certificates are verified with; nil: the system's
+	Seed           uint64         // of the jitter; 0: chosen at random
 
 	Version string // of the tool, for the User-Agent and the journal
 	Meter   *progress.Meter
+	Live    *Live        // what the run shows of itself; nil: nothing
 	Log     *slog.Logger // nil: nowhere
 	FS      durable.FS   // nil: the real one
 }
@@ -97,7 +117,7 @@ func (o Options) Validate() error {
 		return errors.New("no API key is given")
 	case !printable(o.APIKey):
 		return errors.New("the API key holds spaces or control characters: is it the whole file?")
-	case o.EventsPerRequest < 0 || o.MaxEvents < 0 || o.MaxBytes < 0 || o.MinIDLength < 0:
+	case o.EventsPerRequest < 0 || o.MaxEvents < 0 || o.MaxBytes < 0 || o.MinIDLength < 0 || o.LimitEvents < 0:
 		return errors.New("a size is negative")
 	case o.EventsPerRequest > o.MaxEvents:
 		return fmt.Errorf("%d events a request are more than the %d a request may have", o.EventsPerRequest, o.MaxEvents)
@@ -105,7 +125,7 @@ func (o Options) Validate() error {
 		return fmt.Errorf("%d events a request: at most %d", o.MaxEvents, mostEvents)
 	case o.Parallel < 1 || o.Parallel > maxParallel:
 		return fmt.Errorf("%d partitions side by side: between 1 and %d", o.Parallel, maxParallel)
-	case o.Timeout < 0 || o.Grace < 0:
+	case o.Timeout < 0 || o.Grace < 0 || o.ConnectTimeout < 0 || o.AnswerTimeout < 0:
 		return errors.New("a time-out is negative")
 	}
 	return errors.Join(o.Pace.validate(), o.Retry.validate())
@@ -130,15 +150,20 @@ func (o Options) withDefaults() Options {
 	orInt(&o.Parallel, DefaultParallel)
 	orDuration(&o.Timeout, DefaultTimeout)
 	orDuration(&o.Grace, DefaultGrace)
+	orDuration(&o.ConnectTimeout, DefaultConnectTimeout)
+	orDuration(&o.AnswerTimeout, DefaultAnswerTimeout)
 	o.Retry = o.Retry.withDefaults()
 	if o.Transport == nil {
-		o.Transport = defaultTransport(o.Parallel)
+		o.Transport = defaultTransport(o)
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Live == nil {
+		o.Live = &Live{}
 	}
 	if o.FS == nil {
 		o.FS = durable.OS

@@ -50,41 +50,41 @@ type pacer struct {
 	requests *rate.Limiter // nil: no limit
 	events   *rate.Limiter
 	last     time.Time // the latest moment given
-	ids      *idPacer  // nil: no limit
+	ids      *idPacer
+
+	now func() time.Time
 }
 
 func newPacer(p Pace) *pacer {
-	out := &pacer{}
+	out := &pacer{now: time.Now, ids: newIDPacer(p.IDEventsPerSecond)}
 	if p.RequestsPerSecond > 0 {
 		out.requests = rate.NewLimiter(rate.Limit(p.RequestsPerSecond), 1)
 	}
 	if p.EventsPerSecond > 0 {
 		out.events = rate.NewLimiter(rate.Limit(p.EventsPerSecond), max(1, int(p.EventsPerSecond*eventBurst.Seconds())))
 	}
-	if p.IDEventsPerSecond > 0 {
-		out.ids = newIDPacer(p.IDEventsPerSecond)
-	}
 	return out
 }
 
-// wait returns when the batch may be sent, or ctx ends.
-func (p *pacer) wait(ctx context.Context, batch []event) error {
-	if p.ids != nil {
-		now := time.Now()
-		if err := pause(ctx, p.ids.slot(now, batch).Sub(now)); err != nil {
-			return err
-		}
-	}
+// idWait takes the moment at which the ids of the batch may be sent again, and
+// returns the time until then.
+func (p *pacer) idWait(batch []event) time.Duration {
+	now := p.now()
+	return p.ids.slot(now, batch).Sub(now)
+}
+
+// wait returns when a request of n events may be sent, or ctx ends.
+func (p *pacer) wait(ctx context.Context, n int) error {
 	if p.requests == nil && p.events == nil {
 		return ctx.Err()
 	}
 	for range 2 {
-		now := time.Now()
-		at := p.slot(now, len(batch))
+		now := p.now()
+		at := p.slot(now, n)
 		if err := pause(ctx, at.Sub(now)); err != nil {
 			return err
 		}
-		if time.Since(at) < lateSlot {
+		if p.now().Sub(at) < lateSlot {
 			break
 		}
 	}

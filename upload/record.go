@@ -19,6 +19,7 @@ const (
 	recordRefused recordType = 4
 	recordAside   recordType = 5
 	recordKey     recordType = 6
+	recordPark    recordType = 7
 )
 
 // record is one entry of the journal.
@@ -32,6 +33,7 @@ type record interface {
 type begin struct {
 	manifest [sha256.Size]byte // of the partition folder's manifest.json
 	time     int64
+	seed     uint64 // of the ids in parks
 	url      string
 	version  string // of the tool
 }
@@ -48,14 +50,16 @@ type intent struct {
 type ack struct {
 	partition, request int
 	attempts           int64 // how often it was sent
+	doubts             int64 // of them, before the last, that may have been taken
 	ingested           int64 // as the answer counted
 	time               int64
 }
 
-// refused closes an intent of whose events none was taken.
+// refused closes an intent of whose events the last answer took none.
 type refused struct {
 	partition, request int
 	attempts           int64
+	doubts             int64 // attempts before the last that may have been taken
 	status             int64 // 0: it was never sent
 	time               int64
 }
@@ -65,6 +69,12 @@ type aside struct {
 	partition    int
 	event        int64
 	rule, reason string
+}
+
+// park says until when ids wait for their daily quota.
+type park struct {
+	time, until int64
+	ids         []uint64 // as ids.of makes them
 }
 
 // keyMark tells, without telling the key, whether another key is the same.
@@ -79,15 +89,18 @@ func (*ack) kind() recordType     { return recordAck }
 func (*refused) kind() recordType { return recordRefused }
 func (*aside) kind() recordType   { return recordAside }
 func (*keyMark) kind() recordType { return recordKey }
+func (*park) kind() recordType    { return recordPark }
 
 func (r *begin) append(b []byte) []byte {
 	b = append(b, r.manifest[:]...)
-	return appendString(appendString(appendInts(b, r.time), r.url), r.version)
+	b = binary.LittleEndian.AppendUint64(appendInts(b, r.time), r.seed)
+	return appendString(appendString(b, r.url), r.version)
 }
 
 func (r *begin) decode(f *fields) {
 	f.bytes(r.manifest[:])
-	r.time, r.url, r.version = f.int(), f.string(), f.string()
+	r.time, r.seed = f.int(), f.uint64()
+	r.url, r.version = f.string(), f.string()
 }
 
 func (r *intent) append(b []byte) []byte {
@@ -125,21 +138,21 @@ func (r *intent) decode(f *fields) {
 }
 
 func (r *ack) append(b []byte) []byte {
-	return appendInts(b, int64(r.partition), int64(r.request), r.attempts, r.ingested, r.time)
+	return appendInts(b, int64(r.partition), int64(r.request), r.attempts, r.doubts, r.ingested, r.time)
 }
 
 func (r *ack) decode(f *fields) {
 	r.partition, r.request = f.number(), f.number()
-	r.attempts, r.ingested, r.time = f.int(), f.int(), f.int()
+	r.attempts, r.doubts, r.ingested, r.time = f.int(), f.int(), f.int(), f.int()
 }
 
 func (r *refused) append(b []byte) []byte {
-	return appendInts(b, int64(r.partition), int64(r.request), r.attempts, r.status, r.time)
+	return appendInts(b, int64(r.partition), int64(r.request), r.attempts, r.doubts, r.status, r.time)
 }
 
 func (r *refused) decode(f *fields) {
 	r.partition, r.request = f.number(), f.number()
-	r.attempts, r.status, r.time = f.int(), f.int(), f.int()
+	r.attempts, r.doubts, r.status, r.time = f.int(), f.int(), f.int(), f.int()
 }
 
 func (r *aside) append(b []byte) []byte {
@@ -155,6 +168,27 @@ func (r *keyMark) append(b []byte) []byte { return append(append(b, r.salt[:]...
 func (r *keyMark) decode(f *fields) {
 	f.bytes(r.salt[:])
 	f.bytes(r.sum[:])
+}
+
+func (r *park) append(b []byte) []byte {
+	b = appendInts(b, r.time, r.until, int64(len(r.ids)))
+	for _, id := range r.ids {
+		b = binary.LittleEndian.AppendUint64(b, id)
+	}
+	return b
+}
+
+func (r *park) decode(f *fields) {
+	r.time, r.until = f.int(), f.int()
+	n := f.int()
+	if n != int64(len(f.rest)/8) {
+		f.bad = true
+		return
+	}
+	r.ids = make([]uint64, n)
+	for i := range r.ids {
+		r.ids[i] = f.uint64()
+	}
 }
 
 // appendRecord appends a record as it stands in a commit.
@@ -187,6 +221,8 @@ func nextRecord(text []byte) (r record, rest []byte, err error) {
 		r = new(aside)
 	case recordKey:
 		r = new(keyMark)
+	case recordPark:
+		r = new(park)
 	default:
 		return nil, nil, fmt.Errorf("a record of type %d is not known: it was written by a newer version", kind)
 	}
@@ -221,6 +257,12 @@ func (f *fields) number() int {
 		return 0
 	}
 	return int(v)
+}
+
+func (f *fields) uint64() uint64 {
+	var b [8]byte
+	f.bytes(b[:])
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 func (f *fields) bytes(dst []byte) {

@@ -54,3 +54,20 @@ func (s spans) count() int64 {
 	}
 	return n
 }
+
+// without are the events of s that are not in other.
+func (s spans) without(other spans) spans {
+	var out spans
+	for _, e := range s {
+		for at := other.search(e.start); at < len(other) && other[at].start < e.end; at++ {
+			if other[at].start > e.start {
+				out = append(out, span{e.start, other[at].start})
+			}
+			e.start = other[at].end
+		}
+		if e.start < e.end {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -11,6 +11,8 @@ type state struct {
 	begin *begin
 	key   *keyMark // nil: nothing was accepted yet
 	parts []partState
+	parks map[uint64]int64 // until when ids wait, ms since the epoch
+	last  int64            // time of the latest record that has one, ms since the epoch
 
 	mu    sync.Mutex
 	sum   Summary // without Pending
@@ -24,6 +26,14 @@ type partState struct {
 	open    *intent
 	last    int // number of the latest request
 	rejects []rejected
+	doubts  []doubt
+}
+
+// doubt is events that may have been taken although they were not
+// acknowledged. Some of them may be done since.
+type doubt struct {
+	events spans
+	time   int64 // of the request
 }
 
 // rejected is one event set aside.
@@ -35,7 +45,7 @@ type rejected struct {
 // newState is the state before the first record; events are the sizes of the
 // partitions.
 func newState(events []int64) *state {
-	s := &state{parts: make([]partState, len(events)), texts: map[string]string{}}
+	s := &state{parts: make([]partState, len(events)), parks: map[uint64]int64{}, texts: map[string]string{}}
 	for i, n := range events {
 		s.parts[i].events = n
 		s.sum.Read += n
@@ -56,6 +66,16 @@ func (s *state) summary() Summary {
 	return out
 }
 
+// pending are the partitions that are not complete.
+func (s *state) pending() (list []int) {
+	for i := range s.parts {
+		if !s.parts[i].complete() {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 // complete tells whether nothing of the partition is pending.
 func (p *partState) complete() bool { return p.done.count() == p.events }
 
@@ -65,7 +85,7 @@ func (s *state) apply(r record) error {
 		if s.begin != nil {
 			return fmt.Errorf("it begins twice")
 		}
-		s.begin = b
+		s.begin, s.last = b, b.time
 		return nil
 	}
 	if s.begin == nil {
@@ -81,13 +101,23 @@ func (s *state) apply(r record) error {
 		if err != nil {
 			return err
 		}
+		n := p.open.events.count()
+		if r.doubts > 0 {
+			p.doubts = append(p.doubts, doubt{p.open.events, p.open.time})
+		}
 		p.open = nil
-		s.count(r.attempts, func(*Summary) {})
+		s.count(r.attempts, r.time, func(sum *Summary) { sum.Resent += n * r.doubts })
 	case *aside:
 		return s.setAside(r)
 	case *keyMark:
 		s.mu.Lock()
 		s.key = r
+		s.mu.Unlock()
+	case *park:
+		s.mu.Lock()
+		for _, id := range r.ids {
+			s.parks[id] = max(s.parks[id], r.until)
+		}
 		s.mu.Unlock()
 	}
 	return nil
@@ -144,9 +174,10 @@ func (s *state) accept(r *ack) error {
 		p.done.add(e) // checked when it was intended
 	}
 	p.open = nil
-	s.count(r.attempts, func(sum *Summary) {
+	s.count(r.attempts, r.time, func(sum *Summary) {
 		sum.Accepted += n
 		sum.Duplicates += max(0, n-r.ingested)
+		sum.Resent += n * r.doubts
 	})
 	return nil
 }
@@ -177,9 +208,10 @@ func (s *state) setAside(r *aside) error {
 }
 
 // count adds a request that was decided after that many attempts.
-func (s *state) count(attempts int64, add func(*Summary)) {
+func (s *state) count(attempts, at int64, add func(*Summary)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.last = max(s.last, at)
 	s.sum.Requests += attempts
 	s.sum.Retries += max(0, attempts-1)
 	add(&s.sum)

@@ -20,9 +20,13 @@ type Summary struct {
 	Accepted int64 `json:"accepted"` // in requests that were answered with 200
 	Rejected int64 `json:"rejected"` // set aside
 	Pending  int64 `json:"pending"`  // neither
-	// Duplicates are the accepted events that their answers did not count as
-	// ingested.
+	// Duplicates are the accepted events that the answer which acknowledged
+	// them did not count as ingested. Answers that were lost count nothing, so
+	// the destination may have seen up to Resent duplicates.
 	Duplicates int64 `json:"duplicates"`
+	// Resent is how many events were sent once more because an attempt had no
+	// answer that said whether it was taken; each attempt counts.
+	Resent int64 `json:"resent"`
 	// Requests counts those sent, Retries how many of them repeated another.
 	// What was sent without an answer before a crash is counted once.
 	Requests   int64            `json:"requests"`

@@ -6,28 +6,16 @@ import (
 	"export2batch/internal/jsonscan"
 )
 
-// accepts is the fast path: it tells from the bytes that the schema library
-// would find nothing wrong. A false says nothing; then the library decides.
-func (c *checker) accepts(e *event) bool {
-	if e.at[keyEventType] == 0 || e.at[keyUserID] == 0 && e.at[keyDeviceID] == 0 {
-		return false
-	}
-	for i := range e.fields {
-		if k := e.keys[i]; k != keyUnknown && !c.acceptsField(keyTable[k].class, &e.fields[i], e.text) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *checker) acceptsField(want class, f *jsonscan.Field, text []byte) bool {
+// accepts tells from the bytes of a value that the schema takes it for a key
+// of this class. A false says nothing.
+func accepts(want class, f *jsonscan.Field, text []byte, minIDLength int) bool {
 	switch want {
 	case aString:
 		return f.Kind == jsonscan.String
 	case nonEmpty:
 		return f.Kind == jsonscan.String && f.End-f.Start > 2
 	case anID:
-		return f.Kind == jsonscan.String && !f.Escaped && c.acceptsID(text[f.Start+1:f.End-1])
+		return f.Kind == jsonscan.String && !f.Escaped && acceptsID(text[f.Start+1:f.End-1], minIDLength)
 	case anObject:
 		return f.Kind == jsonscan.Object
 	case aBoolean:
@@ -45,8 +33,8 @@ func (c *checker) acceptsField(want class, f *jsonscan.Field, text []byte) bool 
 	return false
 }
 
-func (c *checker) acceptsID(id []byte) bool {
-	if len(id) < 4*c.minIDLength && utf8.RuneCount(id) < c.minIDLength {
+func acceptsID(id []byte, minIDLength int) bool {
+	if len(id) < 4*minIDLength && utf8.RuneCount(id) < minIDLength {
 		return false
 	}
 	return !isPlaceholder(id)

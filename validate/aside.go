@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
+	"export2batch/internal/rejected"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
@@ -15,6 +17,7 @@ import (
 // setAside writes the stage folder with the events that have a finding of
 // severity error:
 //
+//	events/NAME.ndjson.zst    only with Options.Fix: the events without errors
 //	rejected/NAME.ndjson      a line for each, as finding.AppendRejected writes
 //	                          it; its line is that of the event file
 //	rejected/NAME.line-N.raw  a line over 32 MiB, as it was
@@ -25,39 +28,55 @@ import (
 // told again anyway. Into a folder that is finished nothing is written, but its
 // inputs must be the same. A nil setAside takes everything and keeps nothing.
 type setAside struct {
-	folder *stage.Folder
-	was    *stage.Manifest // of a finished folder
-	inputs []stage.Input   // read so far
-	keep   map[string]bool
-	file   *durable.File // of the input being delivered; nil without events
+	folder   *stage.Folder
+	was      *stage.Manifest // of a finished folder
+	inputs   []stage.Input   // read so far
+	keep     map[string]bool
+	files    []eventfile.Info
+	copy     *eventfile.Writer     // of the input being delivered, for --fix
+	compress eventfile.Compression // of the copies; empty: there are none
+	file     *rejected.File        // of the input being delivered; nil without events
 }
 
 // identity is the part of the options that changes what is set aside.
 type identity struct {
-	MinIDLength int               `json:"min_id_length"`
-	Rules       map[string]string `json:"rules,omitempty"`
+	MinIDLength  int               `json:"min_id_length"`
+	Rules        map[string]string `json:"rules,omitempty"`
+	Schemas      []string          `json:"schemas,omitempty"`
+	EventSchemas string            `json:"event_schemas,omitempty"`
+	Fix          string            `json:"fix,omitempty"` // the compression of the copy
+}
+
+func (o *Options) identity() identity {
+	id := identity{MinIDLength: o.MinIDLength, Rules: o.Rules, EventSchemas: o.EventSchemas}
+	if !slices.Equal(o.Schemas, []string{SchemaBatch}) {
+		id.Schemas = o.Schemas
+	}
+	if o.Fix != "" {
+		id.Fix = string(o.Compress)
+	}
+	return id
 }
 
 func openAside(o *Options, inputs []source.Input) (*setAside, error) {
-	if o.SetAside == "" {
+	path := o.SetAside + o.Fix
+	if path == "" {
 		return nil, nil
 	}
-	folder, err := stage.Begin(o.FS, o.SetAside, stage.Identity{
-		Stage: StageName, Version: o.Version, Options: identity{o.MinIDLength, o.Rules},
+	folder, err := stage.Begin(o.FS, path, stage.Identity{
+		Stage: StageName, Version: o.Version, Options: o.identity(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &setAside{folder: folder, was: folder.Finished(), keep: map[string]bool{}}
+	a := &setAside{folder: folder, was: folder.Finished(), keep: map[string]bool{}, files: []eventfile.Info{}}
+	if o.Fix != "" {
+		a.compress = o.Compress
+	}
 	if a.was == nil {
 		return a, nil
 	}
-	same := len(a.was.Inputs) == len(inputs)
-	for i := 0; same && i < len(inputs); i++ {
-		was, is := &a.was.Inputs[i], &inputs[i]
-		same = was.Name == is.File && was.Member == is.Member && (is.Size < 0 || was.Size == is.Size)
-	}
-	if !same {
+	if !source.Same(a.was.Inputs, inputs) {
 		a.close()
 		return nil, a.otherInputs()
 	}
@@ -71,23 +90,50 @@ func (a *setAside) otherInputs() error {
 // idle tells that nothing is to be written.
 func (a *setAside) idle() bool { return a == nil || a.was != nil }
 
-// write keeps what a result sets aside.
+// fixes tells that a copy of the good events is wanted.
+func (a *setAside) fixes() bool { return a != nil && a.compress != "" }
+
+// write keeps what a result sets aside, and copies the rest.
 func (a *setAside) write(in *source.Input, r *result) (err error) {
-	if a.idle() || len(r.aside) == 0 {
+	if a.idle() {
+		return nil
+	}
+	if a.fixes() {
+		if err := a.writeCopy(in, r); err != nil {
+			return err
+		}
+	}
+	if len(r.aside) == 0 {
 		return nil
 	}
 	if r.kept != "" {
 		a.keep[r.kept] = true
 	}
 	if a.file == nil {
-		name := "rejected/" + in.Name + ".ndjson"
-		if a.file, err = durable.Create(a.folder.FS, a.folder.File(name)); err != nil {
-			return err
-		}
-		a.keep[name] = true
+		a.file = rejected.For(a.folder, in)
 	}
 	_, err = a.file.Write(r.aside)
 	return err
+}
+
+func (a *setAside) writeCopy(in *source.Input, r *result) (err error) {
+	if a.copy == nil {
+		name := "events/" + in.Name + a.compress.Suffix()
+		if in.SHA256 != "" { // the file of a stage folder, which has the same place there
+			name = in.Name + a.compress.Suffix()
+		}
+		if a.copy, err = eventfile.Create(a.folder.FS, a.folder.File(name), name, a.compress); err != nil {
+			return err
+		}
+	}
+	for _, ms := range r.times {
+		if ms == untimed {
+			a.copy.CountUntimed()
+		} else {
+			a.copy.Count(ms)
+		}
+	}
+	return a.copy.Write(r.fixed)
 }
 
 // endInput makes durable what was set aside of an input.
@@ -101,31 +147,37 @@ func (a *setAside) endInput(in stage.Input) error {
 			return a.otherInputs()
 		}
 	}
+	if a.copy != nil {
+		info, err := a.copy.Commit()
+		if err != nil {
+			return err
+		}
+		a.files = append(a.files, info)
+		a.keep[info.Name] = true
+		a.copy = nil
+	}
 	if a.file == nil {
 		return nil
 	}
-	err := a.file.Commit()
+	name, err := a.file.Commit()
+	a.keep[name] = true
 	a.file = nil
 	return err
 }
 
 // copyLong reads past a line over source.MaxLine and returns its length and
 // the file it is kept in, if it is. It is called by the readers of inputs.
-func (a *setAside) copyLong(lines *source.Lines, in *source.Input, line int64) (size int64, kept string, err error) {
+func (a *setAside) copyLong(lines *source.Lines, in *source.Input) (size int64, kept string, err error) {
 	if a.idle() {
 		size, err = lines.CopyLong(io.Discard)
 		return size, "", exceptDamage(err)
 	}
-	kept = fmt.Sprintf("rejected/%s.line-%d.raw", in.Name, line)
-	f, err := durable.Create(a.folder.FS, a.folder.File(kept))
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Abort()
-	if size, err = lines.CopyLong(f); exceptDamage(err) != nil {
-		return 0, "", err
-	}
-	return size, kept, f.Commit()
+	return rejected.CopyLong(a.folder, lines, in)
+}
+
+// create starts a file of the folder; name has slashes.
+func (a *setAside) create(name string) (*durable.File, error) {
+	return durable.Create(a.folder.FS, a.folder.File(name))
 }
 
 // exceptDamage passes over damage, which the next line shows again.
@@ -145,7 +197,7 @@ func (a *setAside) finish(s *Summary) error {
 	if err != nil {
 		return err
 	}
-	return a.folder.Finish(stage.Manifest{Inputs: a.inputs, Files: []eventfile.Info{}, Counts: counts}, a.keep)
+	return a.folder.Finish(stage.Manifest{Inputs: a.inputs, Files: a.files, Counts: counts}, a.keep)
 }
 
 func (a *setAside) close() {
@@ -155,6 +207,10 @@ func (a *setAside) close() {
 	if a.file != nil {
 		a.file.Abort()
 		a.file = nil
+	}
+	if a.copy != nil {
+		a.copy.Abort()
+		a.copy = nil
 	}
 	// What must last is durable by now: this only lets other commands in.
 	a.folder.Close()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -66,7 +67,11 @@ func BenchmarkFindings(b *testing.B) {
 func BenchmarkRun(b *testing.B) {
 	const events = 64_000
 	path := filepath.Join(b.TempDir(), "events.ndjson")
-	text := bytes.Repeat([]byte(goodEvent+"\n"), events)
+	var text []byte
+	for i := range events { // no insert id occurs twice
+		text = append(text, strings.Replace(goodEvent, "GBrCpQH1M5sI", fmt.Sprintf("GBrC-%07d", i), 1)...)
+		text = append(text, '\n')
+	}
 	if err := os.WriteFile(path, text, 0o666); err != nil {
 		b.Fatal(err)
 	}

@@ -1,9 +1,9 @@
 package validate
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -16,9 +16,8 @@ import (
 // checks are the rules that look at one event by itself, in the order they
 // run. Each is cheap on an event that has nothing of its kind.
 //
-// Rules that compare events, in one input or over all, do not belong here but
-// to Run, which sees the results
-// in the order of inputs and lines.
+// Rules that compare events are not among them: tally counts, and repeats and
+// nameSets compare over all inputs.
 var checks = [...]func(*checker, *event){
 	checkUnknownKeys,
 	checkSize,
@@ -33,6 +32,8 @@ var checks = [...]func(*checker, *event){
 	checkSkippedIdentify,
 	checkRevenue,
 	checkLocation,
+	checkCodes,
+	checkReserved,
 }
 
 // settings is what the checkers of a run share; nobody changes it.
@@ -42,6 +43,11 @@ type settings struct {
 	severities  map[string]finding.Severity
 	now         int64 // ms since the epoch; 0 or less: not known
 	showValues  bool
+	batch       bool                   // events are checked as events of the Batch API
+	schemas     []*userSchema          // that they are held against too
+	plan        map[string]*userSchema // by event type; nil: none
+	compare     bool                   // a rule that compares insert ids is on
+	seed        maphash.Seed           // of their hashes
 }
 
 func newSettings(o *Options) (*settings, error) {
@@ -53,34 +59,116 @@ func newSettings(o *Options) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &settings{schema: schema, minIDLength: o.MinIDLength, severities: on, showValues: o.ShowValues}
+	s := &settings{schema: schema, minIDLength: o.MinIDLength, severities: on, showValues: o.ShowValues, seed: maphash.MakeSeed()}
+	if s.batch, s.schemas, err = o.readSchemas(); err != nil {
+		return nil, err
+	}
+	if o.EventSchemas != "" {
+		if s.plan, err = readPlan(o.EventSchemas); err != nil {
+			return nil, err
+		}
+	}
+	for _, rule := range []string{ruleInsertIDRepeated, ruleInsertIDConflict, ruleInsertIDDevices} {
+		_, on := on[rule]
+		s.compare = s.compare || on && s.batch
+	}
 	if !o.Now.IsZero() {
 		s.now = o.Now.UnixMilli()
 	}
 	return s, nil
 }
 
+// readSchemas reads Options.Schemas.
+func (o *Options) readSchemas() (batch bool, list []*userSchema, err error) {
+	for _, name := range o.Schemas {
+		var s *userSchema
+		switch name {
+		case SchemaBatch:
+			batch = true
+			continue
+		case SchemaExport:
+			s, err = exportSchema()
+		default:
+			s, err = readSchema(name)
+		}
+		if err != nil {
+			return false, nil, err
+		}
+		list = append(list, s)
+	}
+	return batch, list, nil
+}
+
 // checker checks one event after the other. Each goroutine has its own.
 type checker struct {
-	*settings
-	event event
-	found []finding.Finding // in the event; without a place
+	*settings           // for the event that is checked
+	common    *settings // as the options say
+	event     event
+	found     []finding.Finding // in the event; without a place
+	raw       bool              // the event is a line of an export, and so invalid
+	tally     tally             // over events, until it is taken
+
+	goodCurrency, goodCountry string // with quotes; those met last
+}
+
+// useMinIDLength checks by another least length of ids, which a request has.
+func (c *checker) useMinIDLength(n int) error {
+	if c.minIDLength == n {
+		return nil
+	}
+	c.settings = c.common
+	if c.minIDLength == n {
+		return nil
+	}
+	schema, err := compileSchema(n)
+	if err != nil {
+		return fmt.Errorf("compile the schema of events: %w", err)
+	}
+	own := *c.common
+	own.schema, own.minIDLength = schema, n
+	c.settings = &own
+	return nil
 }
 
 // check returns what is wrong with the event that line holds, in the order of
 // pointers and rules; it is valid until the next call. An error means that
 // the event could not be checked.
 func (c *checker) check(line []byte) ([]finding.Finding, error) {
-	c.found = c.found[:0]
+	found, err := c.checkEvent(line)
+	if !c.showValues || len(found) == 0 || err != nil {
+		return found, err
+	}
+	if value, err := decode(line); err == nil {
+		for i := range found {
+			showValue(&found[i], value)
+		}
+	}
+	return found, nil
+}
+
+func (c *checker) checkEvent(line []byte) ([]finding.Finding, error) {
+	c.found, c.raw = c.found[:0], false
 	e := &c.event
-	if err := e.scan(line); err != nil {
+	if err := e.scan(line, c.minIDLength); err != nil {
 		c.syntaxError(line, err)
+		return c.found, nil
+	}
+	if err := c.checkSchemas(e); err != nil {
+		return nil, err
+	}
+	if !c.batch {
+		slices.SortFunc(c.found, compare)
+		return c.found, nil
+	}
+	if e.unknown > 1 && c.severities[ruleRawExport] == finding.Error && e.isRaw() {
+		c.tally[onceRaw]++
+		c.raw = true
 		return c.found, nil
 	}
 	for _, check := range checks {
 		check(c, e)
 	}
-	if !c.accepts(e) {
+	if !e.accepted {
 		if err := c.schemaErrors(e); err != nil {
 			return nil, err
 		}
@@ -169,6 +257,3 @@ func (c *checker) hide(pointer string) string {
 	}
 	return pointer
 }
-
-// blank tells whether a line holds nothing.
-func blank(line []byte) bool { return len(bytes.TrimLeft(line, " \t\r")) == 0 }

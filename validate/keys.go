@@ -1,7 +1,5 @@
 package validate
 
-import "export2batch/internal/jsonscan"
-
 // key is one of the keys that an event can have.
 type key uint8
 
@@ -29,6 +27,7 @@ const (
 	keyEventID
 	keySessionID
 	keyQuantity
+	keyCurrency
 	keyOthers
 )
 
@@ -77,6 +76,7 @@ var keyTable = [...]keyInfo{
 	keyEventID:         {"event_id", anInteger},
 	keySessionID:       {"session_id", anInteger},
 	keyQuantity:        {"quantity", anInteger},
+	keyCurrency:        {"currency", aString},
 	keyOthers:          {"app_version", aString},
 	{"platform", aString},
 	{"os_name", aString},
@@ -88,7 +88,6 @@ var keyTable = [...]keyInfo{
 	{"language", aString},
 	{"productId", aString},
 	{"revenueType", aString},
-	{"currency", aString},
 	{"idfa", aString},
 	{"idfv", aString},
 	{"adid", aString},
@@ -114,67 +113,3 @@ var keysByName = func() map[string]key {
 // isProperties tells whether the keys and values inside k are the user's own,
 // which may be personal data.
 func (k key) isProperties() bool { return k >= keyEventProperties && k <= keyGroupProperties }
-
-// event is one line with its members found. It is valid until the line is.
-type event struct {
-	text     []byte
-	fields   []jsonscan.Field
-	keys     []key                                                  // of fields, in their order
-	at       [keyCount]int32                                        // 1 + index of the field with that key; 0 absent
-	unknown  int                                                    // fields whose key is not known
-	suspects [keyGroupProperties - keyEventProperties + 1]suspicion // by properties key
-}
-
-// field returns the member with key k, or nil.
-func (e *event) field(k key) *jsonscan.Field {
-	if i := e.at[k]; i > 0 {
-		return &e.fields[i-1]
-	}
-	return nil
-}
-
-// scan reads text. Events of one file mostly have the same keys in the same
-// order, so a key is first compared with the one that stood there last time.
-func (e *event) scan(text []byte) (err error) {
-	e.text, e.unknown = text, 0
-	clear(e.at[:])
-	clear(e.suspects[:])
-	e.fields, err = jsonscan.Fields(e.fields[:0], text)
-	if err != nil {
-		return err
-	}
-	for i := range e.fields {
-		f := &e.fields[i]
-		name := f.Key(text)
-		if i == len(e.keys) {
-			e.keys = append(e.keys, keyUnknown)
-		}
-		k := e.keys[i]
-		if k == keyUnknown || string(name) != keyTable[k].name {
-			k = e.lookup(f, name)
-			e.keys[i] = k
-		}
-		if k == keyUnknown {
-			e.unknown++
-		} else {
-			e.at[k] = int32(i + 1)
-		}
-		if k.isProperties() {
-			e.suspects[k-keyEventProperties] = suspect(f.Value(text))
-		}
-	}
-	e.keys = e.keys[:len(e.fields)]
-	return nil
-}
-
-// suspected tells whether the properties with key k may hold any of s.
-func (e *event) suspected(k key, s suspicion) bool {
-	return e.suspects[k-keyEventProperties]&s != 0
-}
-
-func (e *event) lookup(f *jsonscan.Field, name []byte) key {
-	if f.KeyEscaped {
-		name = jsonscan.AppendUnescaped(nil, name)
-	}
-	return keysByName[string(name)]
-}

@@ -13,6 +13,7 @@ const (
 	maxRequestBytes = 20_000_000 // "20 MB", taken as the smaller of its two meanings
 	maxNesting      = 40
 	maxStringLength = 1024 // characters
+	plainDigits     = 15   // bytes of a number that is certainly below 2^53, without an exponent
 	maxGroupTypes   = 5
 	maxGroups       = 10
 )
@@ -40,6 +41,9 @@ func checkNesting(c *checker, e *event) {
 // checkStrings looks at the strings of known keys. What is not longer in bytes
 // is not longer in characters.
 func checkStrings(c *checker, e *event) {
+	if !e.long {
+		return
+	}
 	for i := range e.fields {
 		f := &e.fields[i]
 		k := e.keys[i]
@@ -51,7 +55,7 @@ func checkStrings(c *checker, e *event) {
 			if characters(f.Value(e.text)) > maxStringLength {
 				c.report(ruleStringLength, k.pointer(), tooLong, 1)
 			}
-		case k.isProperties() && e.suspected(k, longString):
+		case k.isProperties() && f.Traits&jsonscan.LongString != 0:
 			c.within(e, k, ruleStringLength, tooLong, func(kind jsonscan.Kind, token []byte) bool {
 				return kind == jsonscan.String && len(token) > maxStringLength && characters(token) > maxStringLength
 			})
@@ -63,13 +67,16 @@ const tooLong = "is longer than 1024 characters: Amplitude truncates it"
 
 // checkNumbers looks at the range and precision of numbers.
 func checkNumbers(c *checker, e *event) {
+	if !e.odd {
+		return
+	}
 	for i := range e.fields {
 		f := &e.fields[i]
 		k := e.keys[i]
 		switch {
 		case f.Kind == jsonscan.Number:
 			number := f.Value(e.text)
-			if k == keyUnknown || len(number) <= plainDigits && isShortDecimal(number) {
+			if k == keyUnknown || isPlain(number) {
 				continue
 			}
 			if !inRange(number) {
@@ -77,7 +84,7 @@ func checkNumbers(c *checker, e *event) {
 			} else if losesDigits(number) {
 				c.report(ruleNumberPrecision, k.pointer(), imprecise, 1)
 			}
-		case k.isProperties() && e.suspected(k, unusualNumber):
+		case k.isProperties() && f.Traits&jsonscan.LongNumber != 0:
 			c.within(e, k, ruleNumberRange, outOfRange, func(kind jsonscan.Kind, token []byte) bool {
 				return kind == jsonscan.Number && !inRange(token)
 			})
@@ -133,6 +140,9 @@ func checkGroups(c *checker, e *event) {
 		return
 	}
 	groups := f.Value(e.text)
+	if bytes.Count(groups, []byte(",")) < maxGroupTypes {
+		return
+	}
 	var room [8]jsonscan.Field
 	types, err := jsonscan.Fields(room[:0], groups)
 	if err != nil { // a type that occurs twice: what was counted until there counts

@@ -2,6 +2,7 @@ package validate
 
 import (
 	"context"
+	"math"
 	"sync"
 
 	"export2batch/internal/finding"
@@ -44,15 +45,24 @@ type result struct {
 	number int64 // in its input, from 0
 
 	findings      []finding.Finding
-	aside         []byte // lines for the rejected file
+	aside         []byte  // lines for the rejected file
+	fixed         []byte  // lines for the copy without errors
+	times         []int64 // of those, in ms since the epoch; untimed without one
+	repaired      int64
 	kept          string // a file of the set-aside folder that must stay
 	read, invalid int64
+	sightings     []sighting // of the events, in order
+	names         []name     // new to the checker
+	tally         tally
 	err           error        // the run ends here
 	last          *stage.Input // the input as it was read, with its last result
 }
 
+// untimed stands for the time of an event that has none.
+const untimed = math.MinInt64
+
 // weight is what the result takes in memory, in findings.
-func (r *result) weight() int { return len(r.findings) + len(r.aside)/256 }
+func (r *result) weight() int { return len(r.findings) + (len(r.aside)+len(r.fixed))/256 }
 
 // maxWeight is how many findings of one input may wait for delivery.
 const maxWeight = 20_000
@@ -122,9 +132,9 @@ func (p *pipeline) readAll(ctx context.Context) {
 
 // check is the work of one checker.
 func (p *pipeline) check() {
-	c := &checker{settings: p.settings}
+	c := &checker{settings: p.settings, common: p.settings}
 	for b := range p.work {
-		p.put(c.checkBlock(b, &p.inputs[b.input], p.aside != nil))
+		p.put(c.checkBlock(b, &p.inputs[b.input], p.aside != nil, p.aside.fixes()))
 		p.o.Meter.Add(int64(len(b.ends)), 0)
 		p.release(b)
 	}
@@ -133,7 +143,7 @@ func (p *pipeline) check() {
 func (p *pipeline) emptyBlock(input int) *block {
 	select {
 	case b := <-p.free:
-		b.input, b.text, b.ends = input, b.text[:0], b.ends[:0]
+		*b = block{input: input, text: b.text[:0], ends: b.ends[:0]}
 		return b
 	default:
 		return &block{input: input}
@@ -195,8 +205,9 @@ func (p *pipeline) room(ctx context.Context, input int) error {
 }
 
 // deliver brings the results of one input to where they belong, in order.
-// Rules that compare events will look at them here.
-func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, tell finding.Sink) error {
+func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, all *whole, tell, report finding.Sink) error {
+	var t tally
+	before := s.Read
 	for {
 		r, err := p.take(ctx, input)
 		if err != nil {
@@ -211,10 +222,18 @@ func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, tell find
 		s.Read += r.read
 		s.Invalid += r.invalid
 		s.Valid += r.read - r.invalid
+		s.Repaired += r.repaired
 		if err := p.aside.write(&p.inputs[input], r); err != nil {
 			return err
 		}
+		t.add(&r.tally)
+		all.names.add(r.names)
+		if err := all.repeats.add(r.sightings, input); err != nil {
+			return err
+		}
 		if r.last != nil {
+			checkListed(&p.inputs[input], r.last.SHA256, s.Read-before, report)
+			t.findings(&p.inputs[input], p.settings.severities, tell)
 			return p.aside.endInput(*r.last)
 		}
 	}

@@ -68,34 +68,8 @@ func isOperation(name string) bool {
 }
 
 func checkOperations(c *checker, e *event) {
-	if !e.suspected(keyUserProperties, dollarKey) || e.stringIs(keyEventType, "$identify") {
-		return
-	}
-	n := 0
-	e.members(keyUserProperties, func(name string) {
-		if isOperation(name) {
-			n++
-		}
-	})
-	if n > 0 {
+	if e.userShape.flags&hasOperation != 0 && !e.is(isIdentify) {
 		c.report(ruleOperation, keyUserProperties.pointer(), "holds property operations, but the event is not $identify", 1)
-	}
-}
-
-// members calls visit with the decoded keys of the object that k holds.
-func (e *event) members(k key, visit func(name string)) {
-	f := e.field(k)
-	if f == nil || f.Kind != jsonscan.Object {
-		return
-	}
-	value := f.Value(e.text)
-	fields, _ := jsonscan.Fields(nil, value) // a key that occurs twice ends it
-	for i := range fields {
-		name := fields[i].Key(value)
-		if fields[i].KeyEscaped {
-			name = jsonscan.AppendUnescaped(nil, name)
-		}
-		visit(string(name))
 	}
 }
 
@@ -104,7 +78,7 @@ func checkSkippedIdentify(c *checker, e *event) {
 	if f == nil || string(f.Value(e.text)) != "true" {
 		return
 	}
-	if e.stringIs(keyEventType, "$identify") || e.stringIs(keyEventType, "$groupidentify") {
+	if e.is(isIdentify) || e.is(isGroupIdentify) {
 		c.report(ruleSkippedIdentify, keySkipSync.pointer(), "the event does nothing but sync, which this leaves out", 1)
 	}
 }
@@ -116,14 +90,7 @@ func checkRevenue(c *checker, e *event) {
 	if e.at[lifted] == 0 {
 		lifted = keyPrice
 	}
-	if e.at[lifted] == 0 || !e.suspected(keyEventProperties, dollarKey) {
-		return
-	}
-	twice := false
-	e.members(keyEventProperties, func(name string) {
-		twice = twice || name == "$revenue" || name == "$price"
-	})
-	if twice {
+	if e.at[lifted] > 0 && e.eventShape.flags&hasRevenue != 0 {
 		c.report(ruleRevenueTwice, lifted.pointer(), "event_properties hold revenue too: it would count twice", 1)
 	}
 }
@@ -141,5 +108,12 @@ func checkLocation(c *checker, e *event) {
 	}
 	if have && missing != keyUnknown {
 		c.report(ruleLocation, "", "has part of its location only: setting one of country, region and city resets the others", 1)
+	}
+}
+
+// checkReserved counts events with names that are Amplitude's own.
+func checkReserved(c *checker, e *event) {
+	if e.is(isReserved) || (e.eventShape.flags|e.userShape.flags)&hasReserved != 0 {
+		c.note(onceReserved)
 	}
 }

@@ -1,10 +1,13 @@
 package validate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 
 	"export2batch/internal/finding"
 	"export2batch/internal/jsonscan"
@@ -25,6 +28,27 @@ type block struct {
 	first  int64 // number of its first line
 	text   []byte
 	ends   []int // of the lines in text
+
+	// Of the events of documents:
+	spots       []spot // where they stand; nil: line after line
+	prefix      string // the pointer to the array they are in
+	minIDLength int    // of a request with its own; 0: as the options say
+}
+
+// place is where event i stands, and the pointer to it.
+func (b *block) place(in *source.Input, i int) (finding.Place, string) {
+	if b.spots == nil {
+		return in.Place(b.first + int64(i)), ""
+	}
+	return in.Place(b.spots[i].line), b.pointer(b.spots[i].index)
+}
+
+// pointer is that of an element.
+func (b *block) pointer(index int64) string {
+	if index < 0 {
+		return ""
+	}
+	return b.prefix + "/" + strconv.FormatInt(index, 10)
 }
 
 // reader cuts an input into blocks.
@@ -52,11 +76,21 @@ func (r *reader) run(ctx context.Context) {
 }
 
 func (r *reader) read(ctx context.Context) (in stage.Input, err error) {
-	if r.lines, err = r.in.Lines(); err != nil {
+	if r.p.aside != nil || r.in.SHA256 != "" {
+		r.lines, err = r.in.Lines()
+	} else {
+		r.lines, err = r.in.LinesOnly()
+	}
+	if err != nil {
 		return in, err
 	}
 	defer func() { err = errors.Join(err, r.lines.Close()) }()
-	whole, err := r.readLines(ctx)
+	r.block = r.p.emptyBlock(r.input)
+	read := r.readLines
+	if r.in.SHA256 == "" && r.layout() == inDocuments {
+		read = r.readDocuments
+	}
+	whole, err := read(ctx)
 	if err != nil {
 		return in, err
 	}
@@ -70,9 +104,20 @@ func (r *reader) read(ctx context.Context) (in stage.Input, err error) {
 	return stage.Input{Name: r.in.File, Member: r.in.Member, Size: size, SHA256: sum}, nil
 }
 
+// layout looks how events lie in the input. A first line that is whole is
+// enough, so that a stream need not come far.
+func (r *reader) layout() layout {
+	for n := 1; ; n *= 2 {
+		head := r.lines.Peek(n)
+		text := bytes.TrimLeft(head, " \t\r\n")
+		if len(head) < n || len(head) >= headBytes || len(text) > 0 && (text[0] != '{' || bytes.IndexByte(text, '\n') > 0 && layoutOf(head) == inLines) {
+			return layoutOf(head)
+		}
+	}
+}
+
 // readLines sends all lines on. Whole tells that there was no damage.
 func (r *reader) readLines(ctx context.Context) (whole bool, err error) {
-	r.block = r.p.emptyBlock(r.input)
 	for {
 		line, err := r.lines.Next()
 		var damage *source.DamageError
@@ -95,11 +140,15 @@ func (r *reader) readLines(ctx context.Context) (whole bool, err error) {
 }
 
 func (r *reader) add(ctx context.Context, line []byte) error {
-	b := r.block
-	if len(b.ends) == 0 {
-		b.first = r.lines.Number()
+	if len(r.block.ends) == 0 {
+		r.block.first = r.lines.Number()
 	}
-	b.text = append(b.text, line...)
+	return r.addText(ctx, line)
+}
+
+func (r *reader) addText(ctx context.Context, text []byte) error {
+	b := r.block
+	b.text = append(b.text, text...)
 	b.ends = append(b.ends, len(b.text))
 	if len(b.text) >= blockBytes || len(b.ends) >= blockLines {
 		return r.flush(ctx)
@@ -118,6 +167,7 @@ func (r *reader) flush(ctx context.Context) error {
 		return nil
 	}
 	r.block.number = r.number
+	prefix, minIDLength := r.block.prefix, r.block.minIDLength // what is sent is not ours any more
 	select {
 	case r.p.work <- r.block:
 	case <-ctx.Done():
@@ -125,6 +175,7 @@ func (r *reader) flush(ctx context.Context) error {
 	}
 	r.number++
 	r.block = r.p.emptyBlock(r.input)
+	r.block.prefix, r.block.minIDLength = prefix, minIDLength
 	return nil
 }
 
@@ -139,18 +190,22 @@ func (r *reader) put(res *result) {
 // aside.
 func (r *reader) longLine() error {
 	place := r.in.Place(r.lines.Number())
-	size, kept, err := r.p.aside.copyLong(r.lines, r.in, place.Line)
+	size, kept, err := r.p.aside.copyLong(r.lines, r.in)
 	if err != nil {
 		return err
 	}
-	message := fmt.Sprintf("the line has %d bytes, more than %d", size, source.MaxLine)
-	res := &result{read: 1, invalid: 1, findings: []finding.Finding{{Place: place, Rule: ruleTooLong, Severity: finding.Error, Message: message}}}
+	r.putLong(place, "", fmt.Sprintf("the line has %d bytes, more than %d", size, source.MaxLine), kept)
+	return nil
+}
+
+// putLong reports an event that is too long, and kept in a file of that name.
+func (r *reader) putLong(place finding.Place, pointer, message, kept string) {
+	res := &result{read: 1, invalid: 1, findings: []finding.Finding{{Place: place, Pointer: pointer, Rule: ruleTooLong, Severity: finding.Error, Message: message}}}
 	if kept != "" {
 		res.kept = kept
 		res.aside = finding.AppendRejectedRaw(nil, place, ruleTooLong, message, kept)
 	}
 	r.put(res)
-	return nil
 }
 
 // damaged ends an input that cannot be read further. A last line that was cut
@@ -169,7 +224,7 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 	if len(rest) > 0 {
 		whole--
 	}
-	if blank(rest) {
+	if source.Blank(rest) {
 		rest = nil
 	}
 	message := fmt.Sprintf("%s; the %d lines before it were validated", damage.Reason, whole)
@@ -186,29 +241,74 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 	return nil
 }
 
-// checkBlock checks the events of a block; keep tells to keep the invalid ones.
-func (c *checker) checkBlock(b *block, in *source.Input, keep bool) *result {
-	res := &result{input: b.input, number: b.number}
+// checkBlock checks the events of a block. Keep tells to keep the invalid ones,
+// fix the others, repaired.
+func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result {
+	res := &result{input: b.input, number: b.number, sightings: make([]sighting, 0, len(b.ends))}
+	defer func() {
+		res.tally, res.names = c.tally, c.event.shapes.takeFresh()
+		c.tally = tally{}
+	}()
+	if b.minIDLength > 0 {
+		if err := c.useMinIDLength(b.minIDLength); err != nil {
+			res.err = err
+			return res
+		}
+	} else {
+		c.settings = c.common
+	}
 	start := 0
 	for i, end := range b.ends {
 		line := b.text[start:end]
 		start = end
-		if blank(line) {
+		if source.Blank(line) {
 			continue
 		}
 		res.read++
 		found, err := c.check(line)
 		if err != nil {
-			res.err = fmt.Errorf("line %d: %w", b.first+int64(i), err)
+			place, _ := b.place(in, i)
+			res.err = fmt.Errorf("line %d: %w", place.Line, err)
 			return res
+		}
+		original := line
+		if fix && len(found) > 0 {
+			if mended, ok := c.repair(nil); ok {
+				var fixed bool
+				if found, fixed, err = c.recheck(found, mended); err != nil {
+					place, _ := b.place(in, i)
+					res.err = fmt.Errorf("line %d: %w", place.Line, err)
+					return res
+				}
+				if fixed {
+					res.repaired++
+					line = mended
+				}
+			}
+		}
+		if id := c.sighting(line); id.id != 0 {
+			id.place = b.sightingPlace(i)
+			res.sightings = append(res.sightings, id)
+		}
+		if c.raw {
+			res.invalid++
+			if keep {
+				place, _ := b.place(in, i)
+				res.aside = finding.AppendRejected(res.aside, place, ruleRawExport, "a line of a raw export", original)
+			}
+			continue
+		}
+		if fix && !slices.ContainsFunc(found, isError) {
+			res.keepFixed(line, &c.event)
 		}
 		if len(found) == 0 {
 			continue
 		}
-		place := in.Place(b.first + int64(i))
+		place, pointer := b.place(in, i)
 		worst := -1
 		for j := range found {
 			found[j].Place = place
+			found[j].Pointer = pointer + found[j].Pointer
 			if worst < 0 && found[j].Severity == finding.Error {
 				worst = j
 			}
@@ -218,11 +318,41 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep bool) *result {
 			res.invalid++
 			if keep {
 				f := &found[worst]
-				res.aside = finding.AppendRejected(res.aside, place, f.Rule, reason(f), line)
+				res.aside = finding.AppendRejected(res.aside, place, f.Rule, reason(f), original)
 			}
 		}
 	}
 	return res
+}
+
+// keepFixed adds an event to the copy without errors.
+func (r *result) keepFixed(line []byte, e *event) {
+	r.fixed = jsonscan.AppendCompact(r.fixed, line)
+	r.fixed = append(r.fixed, '\n')
+	at := int64(untimed)
+	if f := e.field(keyTime); f != nil && f.Kind == jsonscan.Number {
+		if ms, ok := millis(f.Value(e.text)); ok {
+			at = ms
+		}
+	}
+	r.times = append(r.times, at)
+}
+
+// indexBits is how many bits of a sighting's place are the index of an element.
+const indexBits = 24
+
+// sightingPlace is the line of event i and 1 + its index in its array, if that
+// is not too large.
+func (b *block) sightingPlace(i int) uint64 {
+	if b.spots == nil {
+		return uint64(b.first+int64(i)) << indexBits
+	}
+	at := b.spots[i]
+	place := uint64(at.line) << indexBits
+	if at.index < 1<<indexBits-1 {
+		place |= uint64(at.index + 1)
+	}
+	return place
 }
 
 // reason is a finding in the words of a rejected file.

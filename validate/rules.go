@@ -29,7 +29,24 @@ const (
 	ruleDuplicateKey  = "duplicate-key"
 	ruleArchive       = "damaged-archive"
 	ruleNestedArchive = "nested-archive"
+	ruleEmptyFile     = "empty-file"
+	ruleLinkedFolder  = "linked-folder"
+	ruleParquet       = "parquet"
 	ruleUnsafePath    = "unsafe-path"
+
+	ruleManifest      = "manifest"
+	ruleManifestSum   = "manifest-checksum"
+	ruleManifestCount = "manifest-count"
+
+	ruleUserSchema = "user-schema"
+	ruleNotPlanned = "event-not-planned"
+	ruleExportTime = "export-time"
+
+	ruleRequestSize    = "request-size"
+	ruleRequestEvents  = "request-events"
+	ruleRequestKey     = "request-api-key"
+	ruleRequestOptions = "request-options"
+	ruleRequestUnknown = "request-unknown-key"
 
 	ruleType        = "type"
 	ruleInteger     = "integer"
@@ -60,6 +77,20 @@ const (
 	ruleSkippedIdentify = "identify-skipped"
 	ruleRevenueTwice    = "revenue-twice"
 	ruleLocation        = "location-incomplete"
+	ruleCurrency        = "currency"
+	ruleCountry         = "country"
+
+	ruleTimeOld   = "time-old"
+	ruleReserved  = "reserved-name"
+	ruleRawExport = "raw-export"
+
+	ruleInsertIDRepeated    = "insert-id-repeated"
+	ruleInsertIDConflict    = "insert-id-conflict"
+	ruleInsertIDDevices     = "insert-id-devices"
+	ruleManyEventTypes      = "event-type-count"
+	ruleManyEventProperties = "event-property-count"
+	ruleManyUserProperties  = "user-property-count"
+	ruleNameCase            = "name-case"
 )
 
 const (
@@ -81,10 +112,23 @@ func Rules() []Rule {
 		{ruleDamaged, e, "The input cannot be read to its end; what could be read before is validated.", srcTool, true},
 		{ruleArchive, e, "The archive has no whole directory, so members may be missing.", srcTool, true},
 		{ruleNestedArchive, e, "An archive inside an archive is not read.", srcTool, true},
+		{ruleEmptyFile, e, "A compressed file has no bytes at all: its download was broken off.", srcTool, true},
+		{ruleLinkedFolder, e, "A link to a folder is not followed.", srcTool, false},
+		{ruleParquet, e, "Parquet files are not read by validate: convert them first.", srcTool, true},
 		{ruleUnsafePath, e, "A member's name points out of its archive.", srcTool, false},
 		{ruleTooLong, e, "A line is longer than 32 MiB, more than any request may have.", srcLimits, true},
 		{ruleInvalidJSON, e, "A line is not one JSON value in UTF-8.", srcJSON, true},
 		{ruleDuplicateKey, e, "A key of the event occurs twice, and which one counts is not defined.", srcJSON, true},
+
+		{ruleManifest, e, "The manifest of a stage folder is none.", srcTool, false},
+		{ruleManifestSum, e, "A file of a stage folder has another SHA-256 than its manifest says.", srcTool, false},
+		{ruleManifestCount, e, "The events of a stage folder are not as many as its manifest says.", srcTool, false},
+
+		{ruleRequestSize, e, "A request body has more than 20 MB: Amplitude answers 413.", srcLimits, false},
+		{ruleRequestEvents, e, "A request body has more than 2000 events, or none.", srcLimits, false},
+		{ruleRequestKey, e, "A request body has no api_key.", srcBatch, false},
+		{ruleRequestOptions, e, "The options of a request body are not what Amplitude takes.", srcBatch, false},
+		{ruleRequestUnknown, w, "A request body has a key that Amplitude ignores.", srcBatch, false},
 
 		{ruleType, e, "A value has another type than its key asks for; null is no value of any key.", srcBatch, false},
 		{ruleInteger, e, "A number has a fraction where an integer is asked for.", srcBatch, false},
@@ -96,6 +140,9 @@ func Rules() []Rule {
 		{ruleTime, e, "The time is not after 1970.", srcBatch, false},
 		{rulePlan, e, "The plan has keys other than branch, source and version.", srcBatch, false},
 		{ruleSchema, e, "Another condition of the schema is not met.", srcTool, false},
+		{ruleUserSchema, e, "A condition of the schema given with --schema or --event-schemas is not met.", "the schema", false},
+		{ruleNotPlanned, w, "--event-schemas has no schema for the event type.", srcTool, false},
+		{ruleExportTime, e, "A line of an export has no time, or one that cannot be read; only with --schema export.", "Amplitude, Export API", false},
 
 		{ruleUnknownKey, w, "Amplitude has no such key and ignores it.", srcBatch, false},
 		{ruleEventSize, e, "The event alone makes a request of more than 20 MB.", srcLimits, false},
@@ -115,7 +162,25 @@ func Rules() []Rule {
 		{ruleSkippedIdentify, w, "$skip_user_properties_sync on $identify or $groupidentify leaves the event without any effect.", srcGuide, false},
 		{ruleRevenueTwice, e, "Revenue stands both on the event and in its properties, so it would count twice.", srcHTTP, false},
 		{ruleLocation, i, "Setting one of country, region and city resets the others, and this event has only some of them.", srcHTTP, false},
+		{ruleCurrency, w, "The currency is no ISO 4217 code.", srcHTTP, false},
+		{ruleCountry, w, "The country is three characters or shorter and no ISO 3166-1 code.", srcHTTP, false},
+
+		{ruleTimeOld, i, "Events 30 days old or older take up to 48 hours to show everywhere; told once an input.", srcGuide, false},
+		{ruleReserved, i, "Event types and properties with $ or [Amplitude] in front are Amplitude's own; told once an input.", srcHTTP, false},
+		{ruleRawExport, e, "Lines of an export are no events of the Batch API: convert them first, or check them with --schema export; told once an input.", srcBatch, false},
+
+		{ruleInsertIDRepeated, w, "The same event stands in the inputs twice; Amplitude takes one of them within 7 days.", srcBatch, false},
+		{ruleInsertIDConflict, w, "Different events have one insert_id, of which Amplitude takes one within 7 days.", srcBatch, false},
+		{ruleInsertIDDevices, w, "Events of different devices have one insert_id; by the Batch API's page Amplitude takes one of them.", srcBatch + "; " + srcHTTP, false},
+		{ruleManyEventTypes, w, "The inputs have more than 2000 event types; Amplitude indexes no more in a project.", srcLimits, false},
+		{ruleManyEventProperties, w, "The inputs have more than 2000 event properties; Amplitude indexes no more in a project.", srcLimits, false},
+		{ruleManyUserProperties, w, "The inputs have more than 1000 user properties; Amplitude indexes no more in a project.", srcLimits, false},
+		{ruleNameCase, i, "Names differ only in letter case, so what is meant as one shows as two.", srcField, false},
 	}
+}
+
+func isRule(id string) bool {
+	return slices.ContainsFunc(Rules(), func(r Rule) bool { return r.ID == id })
 }
 
 // severities are those of the rules that are on, with overrides applied.

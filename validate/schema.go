@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -24,16 +23,7 @@ func compileSchema(minIDLength int) (*jsonschema.Schema, error) {
 	if text, err = withMinIDLength(text, minIDLength); err != nil {
 		return nil, err
 	}
-	const name = "batch-event.schema.json" // its $id names it from there on
-	compiler := jsonschema.NewCompiler()
-	compiler.Draft = jsonschema.Draft2020
-	compiler.LoadURL = func(url string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("%s: schemas are not fetched", url)
-	}
-	if err := compiler.AddResource(name, bytes.NewReader(text)); err != nil {
-		return nil, err
-	}
-	return compiler.Compile(name)
+	return compile(schemas.BatchEvent, text)
 }
 
 // withMinIDLength derives the schema for another least length of ids.

@@ -22,7 +22,7 @@ type answer struct {
 	err  error
 }
 
-const readAhead = 256 << 10 // bytes
+const readAhead = 64 << 10 // bytes; a pipe gives no more at once
 
 func (i *interruptible) Read(p []byte) (int, error) {
 	if i.answers == nil {

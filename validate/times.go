@@ -13,6 +13,8 @@ const (
 	leastMicros = 100_000_000_000_000     // in milliseconds the year 5138, in microseconds 1973
 	leastNanos  = 100_000_000_000_000_000 // in microseconds the year 5138
 	year2000    = 946_684_800_000         // ms
+
+	oldAge = 30 * 24 * 60 * 60 * 1000 // ms: Amplitude, Data backfill guide
 )
 
 func checkTime(c *checker, e *event) {
@@ -38,8 +40,11 @@ func checkTime(c *checker, e *event) {
 		unit = "microseconds"
 	case ms < year2000:
 		c.report(ruleTimeBefore2000, keyTime.pointer(), "is before the year 2000", 1)
-	case ms > c.now && c.now > 0:
+	case c.now <= 0:
+	case ms > c.now:
 		c.report(ruleTimeFuture, keyTime.pointer(), "is in the future", 1)
+	case ms <= c.now-oldAge:
+		c.note(onceOld)
 	}
 	if unit != "" {
 		c.report(ruleTimeUnit, keyTime.pointer(), "is in "+unit+" by its size, not in milliseconds", 1)

@@ -18,13 +18,16 @@ package validate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"export2batch/internal/durable"
+	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/progress"
 	"export2batch/internal/source"
@@ -43,17 +46,34 @@ type Options struct {
 	Paths []string  // event files, folders, patterns, stage folders, "-"
 	Stdin io.Reader // what "-" reads
 
+	// Schemas are SchemaBatch, SchemaExport or files of JSON Schema, drafts 4 to
+	// 2020-12. Default SchemaBatch; without it Amplitude's rules are off.
+	Schemas []string
+	// EventSchemas is a folder with a JSON Schema an event type, TYPE.json, that
+	// events are held against too; empty: none.
+	EventSchemas string
+
 	MinIDLength int               // characters; default DefaultMinIDLength
 	Rules       map[string]string // rule id to off, info, warn or error, where it differs from Rules
 	ShowValues  bool              // pointers show the keys inside properties
 	Now         time.Time         // what is after it is in the future; zero: nothing is
 	Jobs        int               // goroutines that check events; default one a processor
+	Memory      int64             // bytes of insert ids held in memory, more go to a temporary file; default DefaultMemory
 
 	// SetAside is a stage folder for the events with a finding of severity
 	// error; empty: none. See setAside for what it holds.
 	SetAside string
-	Version  string     // of the tool, for the manifest
-	FS       durable.FS // default durable.OS
+	// Trust takes the account of a set-aside folder that is finished without
+	// reading its inputs again, if they have the same names and sizes; their
+	// findings are then not told again.
+	Trust bool
+	// Fix is a stage folder for a copy of the events without errors: what can
+	// be repaired for certain is (see repair), the rest is set aside as with
+	// SetAside. Findings that were repaired are infos. Empty: no copy.
+	Fix      string
+	Compress eventfile.Compression // of the copy; default eventfile.Zstd
+	Version  string                // of the tool, for the manifest
+	FS       durable.FS            // default durable.OS
 
 	Meter *progress.Meter // may be nil; work is stored bytes
 	Sink  finding.Sink    // gets every finding; may be nil
@@ -63,8 +83,17 @@ func (o *Options) setDefaults() {
 	if o.MinIDLength == 0 {
 		o.MinIDLength = DefaultMinIDLength
 	}
+	if len(o.Schemas) == 0 {
+		o.Schemas = []string{SchemaBatch}
+	}
 	if o.Jobs == 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	if o.Compress == "" {
+		o.Compress = eventfile.Zstd
 	}
 	if o.FS == nil {
 		o.FS = durable.OS
@@ -81,8 +110,17 @@ func (o Options) Validate() error {
 		return errors.New("no input given")
 	case o.MinIDLength < 0:
 		return errors.New("the least length of ids must be at least 1")
+	case o.SetAside != "" && o.Fix != "":
+		return errors.New("--fix sets aside what it cannot repair: give it without --set-aside")
+	case o.Fix != "" && len(o.Schemas) > 0 && !slices.Contains(o.Schemas, SchemaBatch):
+		return errors.New("--fix repairs events of the Batch API only")
 	case o.Jobs < 0:
 		return errors.New("jobs must be at least 1")
+	}
+	if o.Compress != "" {
+		if err := o.Compress.Validate(); err != nil {
+			return err
+		}
 	}
 	_, err := severities(o.Rules)
 	return err
@@ -90,11 +128,12 @@ func (o Options) Validate() error {
 
 // Summary is the account of a validation: Read = Valid + Invalid.
 type Summary struct {
-	Files    int64 `json:"files"`   // inputs, members of archives counted one by one
-	Read     int64 `json:"read"`    // events, that is lines that are not blank
-	Valid    int64 `json:"valid"`   // events without a finding of severity error
-	Invalid  int64 `json:"invalid"` // events with one
-	Errors   int64 `json:"errors"`  // findings by severity
+	Files    int64 `json:"files"`              // inputs, members of archives counted one by one
+	Read     int64 `json:"read"`               // events, that is lines that are not blank
+	Valid    int64 `json:"valid"`              // events without a finding of severity error
+	Invalid  int64 `json:"invalid"`            // events with one
+	Repaired int64 `json:"repaired,omitempty"` // events of the valid ones that were repaired
+	Errors   int64 `json:"errors"`             // findings by severity
 	Warnings int64 `json:"warnings"`
 	Infos    int64 `json:"infos"`
 
@@ -132,7 +171,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	expand := source.Options{Stages: []string{"convert", "partition"}}
+	expand := source.Options{Stages: []string{"convert", StageName, "partition"}}
 	if o.Stdin != nil {
 		expand.Stdin = &interruptible{ctx: ctx, r: o.Stdin}
 	}
@@ -146,25 +185,45 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		return s, err
 	}
 	defer aside.close()
+	if o.Trust && aside != nil && aside.was != nil {
+		return s, json.Unmarshal(aside.was.Counts, &s)
+	}
 	tell := func(f finding.Finding) {
 		s.count(&f)
 		o.Sink(f)
 	}
-	for _, f := range set.Findings {
+	report := func(f finding.Finding) {
 		if severity, on := settings.severities[f.Rule]; on {
 			f.Severity = severity
 			tell(f)
 		}
 	}
+	for _, f := range set.Findings {
+		if !isRule(f.Rule) { // never passed over in silence
+			tell(f)
+			continue
+		}
+		report(f)
+	}
+	for _, dir := range set.Folders {
+		if err := checkFolder(dir, report); err != nil {
+			return s, err
+		}
+	}
+	all := whole{repeats: repeats{most: o.Memory}}
+	defer all.repeats.close()
 	p := newPipeline(&o, settings, set.Inputs, aside)
 	defer p.start(ctx)(cancel)
 	for i := range set.Inputs {
-		if err := p.deliver(ctx, i, &s, tell); err != nil {
+		if err := p.deliver(ctx, i, &s, &all, tell, report); err != nil {
 			if ctx.Err() != nil {
 				return s, ctx.Err()
 			}
 			return s, fmt.Errorf("%s: %w", set.Inputs[i].Place(0), err)
 		}
+	}
+	if err := all.findings(&o, settings, set.Inputs, report); err != nil {
+		return s, err
 	}
 	if !s.Balanced() {
 		return s, fmt.Errorf("the account does not balance: read %d, valid %d, invalid %d", s.Read, s.Valid, s.Invalid)

@@ -9,51 +9,6 @@ import (
 	"export2batch/internal/jsonscan"
 )
 
-// suspicion says what a JSON value may hold. It errs on the safe side: what it
-// does not name is not there.
-type suspicion uint8
-
-const (
-	longString    suspicion = 1 << iota // a string or key of more bytes than maxStringLength
-	unusualNumber                       // one with an exponent or many digits
-	dollarKey                           // a key or string that starts with $ or an escape
-)
-
-// plainDigits is how many bytes a number can have that is certainly below
-// 2^53 (16 digits), if there is no exponent.
-const plainDigits = 15
-
-// suspect looks through a value that jsonscan has accepted, once and fast.
-func suspect(b []byte) (s suspicion) {
-	for i := 0; i < len(b); {
-		switch c := b[i]; {
-		case c == '"':
-			start := i + 1
-			i = stringEnd(b, start)
-			if i-start > maxStringLength {
-				s |= longString
-			}
-			if c := b[start]; c == '$' || c == '\\' {
-				s |= dollarKey
-			}
-			i++
-		case c == '-' || c-'0' <= 9:
-			start := i
-			for i++; i < len(b) && (b[i]-'0' <= 9 || b[i] == '.'); i++ {
-			}
-			if i-start > plainDigits {
-				s |= unusualNumber
-			}
-		case c|0x20 == 'e' && i > 0 && b[i-1]-'0' <= 9:
-			s |= unusualNumber
-			i++
-		default:
-			i++
-		}
-	}
-	return s
-}
-
 // stringEnd returns the offset of the quote that closes the string whose text
 // starts at b[i].
 func stringEnd(b []byte, i int) int {

@@ -61,11 +61,17 @@ func newApp(ui *ui) *cli.App {
 			runCommand(ui),
 			convertCommand(ui),
 			validateCommand(ui),
+			explainCommand(ui),
+			schemaCommand(ui),
 			partitionCommand(ui),
 			uploadCommand(ui),
+			uploadStatusCommand(ui),
+			uploadRetryCommand(ui),
+			uploadRequestsCommand(ui),
 			diffCommand(ui),
 			sandboxCommand(ui),
 			generateCommand(ui),
+			configCommand(ui),
 		},
 	}
 	for _, c := range app.Commands {

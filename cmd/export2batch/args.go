@@ -13,6 +13,7 @@ func orderArgs(app *cli.App, args []string) ([]string, error) {
 	globals := flagsByName(append(app.Flags, cli.HelpFlag, cli.VersionFlag))
 	var command *cli.Command
 	var before, options, positional []string
+	var used []string // names of options
 	rest := args[1:]
 	for len(rest) > 0 {
 		arg := rest[0]
@@ -28,6 +29,16 @@ func orderArgs(app *cli.App, args []string) ([]string, error) {
 				}
 				continue
 			}
+			// A command of two words, such as upload status.
+			if two := app.Command(command.Name + " " + arg); two != nil && len(positional) == 0 {
+				for _, name := range used {
+					if flagsByName(append(two.Flags, cli.HelpFlag))[name] == nil {
+						return nil, usagef("there is no option --%s: see export2batch %s --help", name, two.Name)
+					}
+				}
+				command = two
+				continue
+			}
 			positional = append(positional, arg)
 		default:
 			name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
@@ -36,6 +47,7 @@ func orderArgs(app *cli.App, args []string) ([]string, error) {
 			if command != nil {
 				if own := flagsByName(append(command.Flags, cli.HelpFlag))[name]; own != nil {
 					flag, into = own, &options
+					used = append(used, name)
 				}
 			}
 			if flag == nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -35,6 +34,7 @@ func runCommand(ui *ui) *cli.Command {
 			&cli.StringFlag{Name: "to", Usage: "`us`, eu, sandbox (one started with export2batch sandbox) or the base URL of a server (default: the embedded sandbox)"},
 			&cli.BoolFlag{DisableDefaultText: true, Name: "set-aside-invalid", Usage: "go on without the events that validate finds errors in"},
 			&cli.Float64Flag{Name: "sandbox-throttle", Usage: "events/s the embedded sandbox takes for an id; 0: no limit (`N`)"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "sandbox-events", Usage: "let the embedded sandbox keep the events beside its ledger, for export2batch sandbox --data DIR/sandbox"},
 			&cli.StringFlag{Name: "sandbox-faults", Usage: "wrong answers of the embedded sandbox, as for sandbox --faults (`SPEC`)"},
 			jobsFlag("files, events and partitions worked on at once"),
 		),
@@ -43,7 +43,12 @@ func runCommand(ui *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
+			stop, err := watch(ui, c, &o.Upload)
+			if err != nil {
+				return err
+			}
 			s, err := pipeline.Run(c.Context, o)
+			err = errors.Join(err, stop())
 			if perr := ui.result(s, func(w io.Writer) { printRun(w, s, o) }); perr != nil {
 				return perr
 			}
@@ -67,7 +72,10 @@ func flags(lists ...[]cli.Flag) (all []cli.Flag) {
 }
 
 func runOptions(ui *ui, c *cli.Context) (o pipeline.Options, err error) {
-	o = pipeline.Options{Work: c.String("work"), Convert: convertOptions(ui, c), SetAsideInvalid: c.Bool("set-aside-invalid")}
+	o = pipeline.Options{Work: c.String("work"), SetAsideInvalid: c.Bool("set-aside-invalid")}
+	if o.Convert, err = convertOptions(ui, c); err != nil {
+		return o, err
+	}
 	o.Convert.Paths, o.Convert.Out = c.Args().Slice(), o.Work
 	switch {
 	case o.Work == "":
@@ -79,7 +87,7 @@ func runOptions(ui *ui, c *cli.Context) (o pipeline.Options, err error) {
 		return o, err
 	}
 	o.Validate.Sink = func(f finding.Finding) {
-		if f.Severity != finding.Info { // counted in the account
+		if f.Severity == finding.Error { // the others are counted in the account
 			ui.find(f)
 		}
 	}
@@ -95,10 +103,15 @@ func runOptions(ui *ui, c *cli.Context) (o pipeline.Options, err error) {
 			return o, errUsage{err}
 		}
 	}
-	o.Stage = func(name string, work func(*progress.Meter) error) (time.Duration, error) {
-		took, err := ui.stage(name, work)
+	o.Stage = func(name string, work func(*progress.Meter) error) (float64, error) {
+		rate, err := ui.stage(name, func(m *progress.Meter) error {
+			if name == "upload" {
+				m.SetNote(liveLine(o.Upload.Live))
+			}
+			return work(m)
+		})
 		ui.endFindings(", see " + filepath.Join(o.Work, name))
-		return took, err
+		return rate, err
 	}
 	o.Done = func(account any) {
 		if !ui.json {
@@ -129,10 +142,10 @@ func runDestination(ui *ui, c *cli.Context, o *pipeline.Options) (err error) {
 		if err != nil {
 			return errUsage{err}
 		}
-		o.Sandbox = &sandbox.Options{Throttle: c.Float64("sandbox-throttle"), Faults: faults, MinIDLength: c.Int("min-id-length")}
+		o.Sandbox = &sandbox.Options{Events: c.Bool("sandbox-events"), Throttle: c.Float64("sandbox-throttle"), Faults: faults, MinIDLength: c.Int("min-id-length")}
 		to, pace = "sandbox", cmp.Or(pace, "off")
 	}
-	if o.Upload, err = uploadOptions(ui, c, to, pace); err != nil {
+	if o.Upload, err = uploadOptions(ui, c, to, pace, true); err != nil {
 		return err
 	}
 	o.Upload.Dir = o.Work
@@ -145,7 +158,7 @@ func runDestination(ui *ui, c *cli.Context, o *pipeline.Options) (err error) {
 	if embedded {
 		return nil
 	}
-	return confirm(c.Context, ui, o.Upload.URL, "the events", c.Bool("yes"))
+	return confirmText(c.Context, ui, o.Upload.URL, "the events", c.Bool("yes"))
 }
 
 func runVerdict(s pipeline.Summary) error {
@@ -189,8 +202,12 @@ func printRun(w io.Writer, s pipeline.Summary, o pipeline.Options) {
 	if s.Upload == nil || s.Partition == nil {
 		return
 	}
-	fmt.Fprintf(w, "run: %s lines = %s accepted + %s rejected + %s dropped + %s pending\n",
-		progress.Thousands(s.Convert.Read), progress.Thousands(s.Upload.Accepted),
+	lines := "lines"
+	if s.Convert.GroupIdentifies > 0 {
+		lines = "lines and $groupidentify events made"
+	}
+	fmt.Fprintf(w, "run: %s %s = %s accepted + %s rejected + %s dropped + %s pending\n",
+		progress.Thousands(s.Convert.Read+s.Convert.GroupIdentifies), lines, progress.Thousands(s.Upload.Accepted),
 		progress.Thousands(s.Convert.Rejected+s.Partition.Rejected+s.Upload.Rejected),
 		progress.Thousands(s.Convert.Dropped+s.Partition.Dropped), progress.Thousands(s.Upload.Pending))
 	if o.Sandbox != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -95,14 +96,15 @@ func (ui *ui) result(v any, text func(io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// stage shows the progress of work and returns how long it took.
-func (ui *ui) stage(name string, work func(*progress.Meter) error) (time.Duration, error) {
+// stage shows the progress of work and returns how many events a second it got
+// done, to whole events.
+func (ui *ui) stage(name string, work func(*progress.Meter) error) (perSecond float64, err error) {
 	meter := &progress.Meter{}
 	start := time.Now()
 	stop := progress.Start(lockedWriter{ui}, ui.mode, name, meter)
-	err := work(meter)
+	err = work(meter)
 	stop()
-	return time.Since(start), err
+	return math.Floor(float64(meter.Events()) / max(time.Since(start).Seconds(), 0.001)), err
 }
 
 type lockedWriter struct{ ui *ui }
@@ -111,11 +113,6 @@ func (w lockedWriter) Write(p []byte) (int, error) {
 	w.ui.mu.Lock()
 	defer w.ui.mu.Unlock()
 	return w.ui.stderr.Write(p)
-}
-
-// perSecond is a rate for accounts, to whole events.
-func perSecond(n int64, d time.Duration) float64 {
-	return float64(int64(float64(n) / max(d.Seconds(), 0.001)))
 }
 
 // rate is the last word of a stage's account.

@@ -1,76 +1,55 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/url"
-	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"export2batch/internal/progress"
-	"export2batch/internal/stage"
 	"export2batch/upload"
 )
 
-// destinations are the names that --to takes beside URLs. Amplitude, Batch
-// Event Upload API, endpoints.
-var destinations = map[string]string{
-	"us":      "https://api2.amplitude.com",
-	"eu":      "https://api.eu.amplitude.com",
-	"sandbox": "http://" + sandboxAddress,
-}
+// An upload keeps to 200 MB with 64 partitions side by side: collecting
+// garbage earlier costs little beside compressing and syncing.
+const (
+	gcPercent   = 50
+	memoryLimit = 170 << 20
+)
 
 func uploadCommand(ui *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "upload",
 		Usage:     "partitions to Amplitude's Batch API: in order, paced, each event once",
 		ArgsUsage: "DIR",
-		UsageText: "export2batch upload --to us|eu|sandbox|URL [options] DIR",
+		UsageText: "export2batch upload --to us|eu|sandbox|URL [options] DIR\n" +
+			"export2batch upload status|retry|requests [options] DIR",
 		Description: "Sends a folder written by partition. What was sent and answered is in a journal, so that the same\n" +
 			"command goes on after any stop, repeating only requests that were in flight. The API key comes from\n" +
-			"AMPLITUDE_API_KEY or --api-key-file. Exit codes: 3 something was set aside, see STATE/rejected;\n" +
+			"AMPLITUDE_API_KEY or --api-key-file. STATE/report.txt and report.json hold the account at the end.\n" +
+			"upload status DIR shows how far it is, also while it runs; upload retry DIR sends what was set aside;\n" +
+			"upload requests DIR writes the bodies to files. Exit codes: 3 something was set aside, see STATE/rejected;\n" +
 			"4 not everything was sent, start it again.",
-		Flags: append([]cli.Flag{
-			&cli.StringFlag{Name: "state", Usage: "folder of the journal (`DIR`; default: the partition folder's name with .upload)"},
-			&cli.StringFlag{Name: "to", Usage: "`us`, eu, sandbox (one started with export2batch sandbox) or the base URL of a server"},
-		}, uploadFlags("guide")...),
+		Flags: flags(stateFlags(), uploadFlags("guide"), []cli.Flag{
+			&cli.BoolFlag{DisableDefaultText: true, Name: "dry-run", Usage: "do everything but sending, and say how long the pace would make it last"},
+			limitFlag(),
+		}),
 		Action: func(c *cli.Context) error {
-			if c.NArg() != 1 {
-				return usagef("upload takes one partition folder")
-			}
-			if c.String("to") == "" {
-				return usagef("no destination given: --to us, eu, sandbox or a URL")
-			}
-			o, err := uploadOptions(ui, c, c.String("to"), c.String("pace"))
+			o, err := uploadArgs(ui, c, !c.Bool("dry-run"))
 			if err != nil {
 				return err
 			}
-			o.Dir, o.State = c.Args().First(), c.String("state")
-			if err := o.Validate(); err != nil {
-				return errUsage{err}
+			if c.Bool("dry-run") {
+				return dryRun(ui, c, o)
 			}
-			events, err := partitionEvents(o.Dir)
-			if err != nil {
+			if err := confirm(c.Context, ui, o, c.Bool("yes")); err != nil {
 				return err
 			}
-			if err := confirm(c.Context, ui, o.URL, fmt.Sprintf("%s events", progress.Thousands(events)), c.Bool("yes")); err != nil {
-				return err
-			}
-			var s upload.Summary
-			took, err := ui.stage("upload", func(m *progress.Meter) (err error) {
-				o.Meter = m
-				s, err = upload.Run(c.Context, o)
-				return err
-			})
-			s.EventsPerSecond = perSecond(s.Accepted, took)
+			s, err := watched(ui, c, &o, func() (upload.Summary, error) { return upload.Run(c.Context, o) })
 			if err != nil && s.Read == 0 {
 				return uploadError(err)
 			}
@@ -85,118 +64,48 @@ func uploadCommand(ui *ui) *cli.Command {
 	}
 }
 
-// uploadFlags are the options that run shares with upload.
-func uploadFlags(defaultPace string) []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "api-key-file", Usage: "read the API key from `FILE` (default: from AMPLITUDE_API_KEY)"},
-		&cli.BoolFlag{DisableDefaultText: true, Name: "yes", Usage: "do not ask before events go to a server that is not on this machine"},
-		&cli.StringFlag{Name: "pace", DefaultText: defaultPace, Usage: "`guide` (100 requests/s, 1000 events/s, 10 events a request, 300 events/s an id), bulk (the same, 1000 events a request) or off (no limits, 1000 events a request)"},
-		&cli.Float64Flag{Name: "requests-per-second", DefaultText: "as --pace", Usage: "over all partitions; 0: no limit (`N`)"},
-		&cli.Float64Flag{Name: "events-per-second", DefaultText: "as --pace", Usage: "over all partitions; 0: no limit (`N`)"},
-		&cli.Float64Flag{Name: "id-events-per-second", DefaultText: "as --pace", Usage: "for each user and device; 0: no limit (`N`)"},
-		&cli.IntFlag{Name: "events-per-request", DefaultText: "as --pace", Usage: "at most 2000 (`N`)"},
-		&cli.IntFlag{Name: "parallel", Value: upload.DefaultParallel, Usage: "partitions sent side by side (`N`), each one request at a time"},
+// uploadArgs reads options and the one argument. An upload that is not going to
+// send needs neither destination nor key.
+func uploadArgs(ui *ui, c *cli.Context, sends bool) (upload.Options, error) {
+	to := c.String("to")
+	switch {
+	case c.NArg() != 1:
+		return upload.Options{}, usagef("%s takes one partition folder", c.Command.Name)
+	case to == "" && sends:
+		return upload.Options{}, usagef("no destination given: --to us, eu, sandbox or a URL")
+	case to == "":
+		to = "sandbox"
 	}
-}
-
-// uploadOptions reads the options but for the folders.
-func uploadOptions(ui *ui, c *cli.Context, to, pace string) (upload.Options, error) {
-	o := upload.Guide()
-	switch pace {
-	case "guide", "":
-	case "bulk":
-		o.EventsPerRequest = 1000
-	case "off":
-		o.Pace, o.EventsPerRequest = upload.Pace{}, 1000
-	default:
-		return o, usagef("unknown --pace %q: guide, bulk or off", pace)
-	}
-	for name, figure := range map[string]*float64{"requests-per-second": &o.Pace.RequestsPerSecond,
-		"events-per-second": &o.Pace.EventsPerSecond, "id-events-per-second": &o.Pace.IDEventsPerSecond} {
-		if c.IsSet(name) {
-			*figure = c.Float64(name)
-		}
-	}
-	if c.IsSet("events-per-request") {
-		o.EventsPerRequest = c.Int("events-per-request")
-	}
-	o.Parallel, o.Version = c.Int("parallel"), version
-	o.Log = slog.New(slog.NewTextHandler(logWriter{ui}, &slog.HandlerOptions{ReplaceAttr: dropTime}))
-	o.URL = to
-	if known, ok := destinations[to]; ok {
-		o.URL = known
-	}
-	var err error
-	o.APIKey, err = apiKey(ui, c.String("api-key-file"), onThisMachine(o.URL))
-	return o, err
-}
-
-// apiKey finds the key; a server on this machine that was given none takes any.
-func apiKey(ui *ui, file string, local bool) (string, error) {
-	if file != "" {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return "", fmt.Errorf("--api-key-file: %w", err)
-		}
-		key := strings.TrimSpace(string(data))
-		if key == "" {
-			return "", fmt.Errorf("--api-key-file: %s is empty", file)
-		}
-		return key, nil
-	}
-	if key := strings.TrimSpace(ui.getenv("AMPLITUDE_API_KEY")); key != "" {
-		return key, nil
-	}
-	if local {
-		return "sandbox", nil
-	}
-	return "", usagef("no API key: set AMPLITUDE_API_KEY or give --api-key-file")
-}
-
-func onThisMachine(base string) bool {
-	u, err := url.Parse(base)
+	o, err := uploadOptions(ui, c, to, c.String("pace"), sends)
 	if err != nil {
-		return false
+		return o, err
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	o.Dir, o.State, o.LimitEvents = c.Args().First(), c.String("state"), c.Int64("limit-events")
+	if err := o.Validate(); err != nil {
+		return o, errUsage{err}
+	}
+	return o, nil
 }
 
-// confirm asks before events leave this machine.
-func confirm(ctx context.Context, ui *ui, base, what string, yes bool) error {
-	if yes || onThisMachine(base) {
-		return nil
-	}
-	in, ok := ui.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return usagef("%s go to %s and cannot be taken back: say so with --yes", what, base)
-	}
-	fmt.Fprintf(ui.stderr, "export2batch: %s go to %s. This cannot be undone. Type yes to go on: ", what, base)
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(in).ReadString('\n') // an error is no yes
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case a := <-answer:
-		if a != "yes" {
-			return errors.New("not confirmed, nothing was sent")
-		}
-		return nil
-	}
-}
-
-func partitionEvents(dir string) (events int64, err error) {
-	m, err := stage.Load(dir)
+// watched runs an upload with its progress and, where asked for, its page.
+func watched(ui *ui, c *cli.Context, o *upload.Options, run func() (upload.Summary, error)) (s upload.Summary, err error) {
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
+	stop, err := watch(ui, c, o)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	for _, f := range m.Files {
-		events += f.Events
+	rate, err := ui.stage("upload", func(m *progress.Meter) (err error) {
+		o.Meter = m
+		m.SetNote(liveLine(o.Live))
+		s, err = run()
+		return err
+	})
+	s.EventsPerSecond = rate
+	if serr := stop(); err == nil {
+		err = serr
 	}
-	return events, nil
+	return s, err
 }
 
 // uploadError gives an upload that can go on later its exit code.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,82 +8,78 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"export2batch/internal/finding"
+	"export2batch/internal/eventfile"
 	"export2batch/internal/progress"
+	"export2batch/internal/report"
 	"export2batch/validate"
 )
 
 func validateCommand(ui *ui) *cli.Command {
 	return &cli.Command{
 		Name:      "validate",
-		Usage:     "check event files against the schema and Amplitude's limits",
+		Usage:     "check events against the schema and Amplitude's limits, before they are sent",
 		ArgsUsage: "PATH…",
 		UsageText: "export2batch validate [options] PATH…",
-		Description: "Takes folders written by convert or partition, event files, folders, patterns and -. Prints each\n" +
-			"finding as FILE:LINE: /json/pointer: message [rule], with --json as one object a line, and last a\n" +
-			"summary. Exit code 3: there are findings of severity error.",
+		Description: "Takes event files, folders written by convert or partition (their checksums and counts are checked\n" +
+			"too), request bodies, JSON arrays, folders, patterns and -; raw exports with --schema export. Prints\n" +
+			"findings as FILE:LINE: /json/pointer: message [rule], and last the account; export2batch explain RULE\n" +
+			"says what a rule is about. Exit code 3: there are findings of severity error.",
 		Flags: append([]cli.Flag{
+			&cli.StringSliceFlag{Name: "schema", Value: cli.NewStringSlice(validate.SchemaBatch), Usage: "what events must meet: `batch`, export or a JSON Schema file (drafts 4 to 2020-12); may be repeated. Without batch Amplitude's limits are not checked"},
+			&cli.StringFlag{Name: "event-schemas", Usage: "hold events also against `DIR`/TYPE.json, a JSON Schema for events of that type"},
+			&cli.StringFlag{Name: "format", Value: string(report.Text), Usage: "`text`, json (as --json), sarif, junit or github (annotations of Actions)"},
+			&cli.StringSliceFlag{Name: "report", Usage: "write all findings to `FILE` too: .sarif, .xml (JUnit), .json, else text; may be repeated"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "strict", Usage: "exit code 3 for warnings and infos too"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "show-values", Usage: "show the values and property names that findings are about: they may be personal data"},
+			&cli.IntFlag{Name: "max-findings", Value: 20, Usage: "show the first `N` findings of a rule as text or github, 0: all, in their order; they are always counted"},
 			&cli.StringFlag{Name: "set-aside", Usage: "write the events with errors into `DIR`, for partition --exclude"},
-			&cli.IntFlag{Name: "max-findings", Value: 100, Usage: "print at most `N` findings as text, 0: all; they are always counted"},
+			&cli.StringFlag{Name: "fix", Usage: "write a copy of the events into `DIR`: repaired where that is certain, those with other errors set aside"},
+			&cli.StringFlag{Name: "memory", Value: "256MiB", Usage: "insert ids held in memory, more go to a temporary file (`SIZE`)"},
+			compressFlag(),
 			jobsFlag("goroutines that check events"),
 		}, validateFlags()...),
-		Action: func(c *cli.Context) error {
-			o, err := validateOptions(ui, c)
-			if err != nil {
-				return err
-			}
-			p := &findingPrinter{ui: ui, most: c.Int("max-findings")}
-			o.Paths, o.SetAside, o.Sink = c.Args().Slice(), c.String("set-aside"), p.print
-			if err := o.Validate(); err != nil {
-				return errUsage{err}
-			}
-			var s validate.Summary
-			took, err := ui.stage("validate", func(m *progress.Meter) (err error) {
-				o.Meter = m
-				s, err = validate.Run(c.Context, o)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			s.EventsPerSecond = perSecond(s.Read, took)
-			if more := p.n - p.most; p.most > 0 && more > 0 && !ui.json {
-				fmt.Fprintf(ui.stdout, "%s more findings, see --max-findings\n", progress.Thousands(int64(more)))
-			}
-			if err := ui.result(summaryLine{"summary", s}, func(w io.Writer) { printValidate(w, s) }); err != nil {
-				return err
-			}
-			return validateVerdict(s)
-		},
+		Action: func(c *cli.Context) error { return validateAction(ui, c) },
 	}
 }
 
-// summaryLine tells the last object of a stream from those before it.
-type summaryLine struct {
-	Type string `json:"type"`
-	validate.Summary
-}
-
-// findingPrinter prints findings as the result of the command.
-type findingPrinter struct {
-	ui      *ui
-	most, n int
-}
-
-func (p *findingPrinter) print(f finding.Finding) {
-	p.n++
-	p.ui.mu.Lock()
-	defer p.ui.mu.Unlock()
-	switch {
-	case p.ui.json:
-		line, err := json.Marshal(f)
-		if err != nil {
-			panic(err) // strings and numbers only
-		}
-		p.ui.stdout.Write(append(line, '\n')) // a closed pipe ends the process
-	case p.most == 0 || p.n <= p.most:
-		fmt.Fprintln(p.ui.stdout, f)
+func validateAction(ui *ui, c *cli.Context) error {
+	o, err := validateOptions(ui, c)
+	if err != nil {
+		return err
 	}
+	o.Paths, o.SetAside, o.Fix = c.Args().Slice(), c.String("set-aside"), c.String("fix")
+	o.Schemas, o.EventSchemas, o.ShowValues = c.StringSlice("schema"), c.String("event-schemas"), c.Bool("show-values")
+	o.Compress = eventfile.Compression(c.String("compress"))
+	if o.Memory, err = parseSize(c.String("memory")); err != nil {
+		return errUsage{err}
+	}
+	if err := o.Validate(); err != nil {
+		return errUsage{err}
+	}
+	var s validate.Summary
+	reports, err := openReports(ui, c, func(w io.Writer) { printValidate(w, s) })
+	if err != nil {
+		return err
+	}
+	defer reports.abort()
+	o.Sink = reports.find
+	rate, err := ui.stage("validate", func(m *progress.Meter) (err error) {
+		o.Meter = m
+		s, err = validate.Run(c.Context, o)
+		return err
+	})
+	if err != nil {
+		reports.flush()
+		return err
+	}
+	s.EventsPerSecond = rate
+	if err := reports.close(s); err != nil {
+		return err
+	}
+	if c.Bool("strict") && s.Errors+s.Warnings+s.Infos > 0 {
+		return errFound
+	}
+	return validateVerdict(s)
 }
 
 // validateFlags are the options that run shares with validate.
@@ -118,8 +113,12 @@ func validateVerdict(s validate.Summary) error {
 }
 
 func printValidate(w io.Writer, s validate.Summary) {
-	fmt.Fprintf(w, "validate: %s read = %s + %s, %s, %s, %s, %s events/s\n",
-		progress.Thousands(s.Read), count(s.Valid, "valid", nil), count(s.Invalid, "invalid", nil),
+	repaired := ""
+	if s.Repaired > 0 {
+		repaired = " (" + progress.Thousands(s.Repaired) + " repaired)"
+	}
+	fmt.Fprintf(w, "validate: %s read = %s%s + %s, %s, %s, %s, %s events/s\n",
+		progress.Thousands(s.Read), count(s.Valid, "valid", nil), repaired, count(s.Invalid, "invalid", nil),
 		count(s.Errors, "errors", nil), count(s.Warnings, "warnings", nil), count(s.Infos, "infos", nil), progress.Thousands(int64(s.EventsPerSecond)))
 	if len(s.Rules) > 0 {
 		fmt.Fprintf(w, "  findings%s\n", strings.TrimPrefix(count(0, "", s.Rules), "0 "))

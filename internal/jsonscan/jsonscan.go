@@ -4,7 +4,7 @@
 // What it accepts is what RFC 8259 calls JSON, with four rules added that an
 // import that cannot be undone needs: the text is valid UTF-8, an escaped
 // surrogate comes in pairs, no key of the outermost object occurs twice, and
-// containers are at most MaxDepth deep. An error names the offset and the
+// neither MaxDepth nor MaxMembers is exceeded. An error names the offset and the
 // reason, never the content.
 //
 // All functions are safe for concurrent use; results point into the caller's
@@ -19,6 +19,10 @@ import (
 // MaxDepth is how many objects and arrays may be open at once, the outermost
 // included. Amplitude takes 40 levels of properties; encoding/json reads 10000.
 const MaxDepth = 1000
+
+// MaxMembers is how many members the outermost object may have; real exports
+// have some sixty.
+const MaxMembers = 100_000
 
 // Kind is the type of a JSON value.
 type Kind uint8
@@ -57,9 +61,11 @@ type Field struct {
 	KeyStart, KeyEnd uint32 // the key, without its quotes
 	Start, End       uint32 // the value, with quotes, braces or brackets
 	Depth            uint16 // containers open inside the value: 0 a scalar, 1 {} or [1]
+	ID               uint16 // the Scanner's number for the key; NoID without one
 	Kind             Kind
-	KeyEscaped       bool // the key holds a backslash
-	Escaped          bool // the value is a string that holds a backslash
+	Traits           Traits // of the keys, strings and numbers inside an object or array
+	KeyEscaped       bool   // the key holds a backslash
+	Escaped          bool   // the value is a string that holds a backslash
 }
 
 // Key returns the key as it stands in the text, which is its value unless
@@ -91,8 +97,14 @@ func (e *SyntaxError) Error() string {
 func fault(at int, reason string) error { return &SyntaxError{Offset: at, Reason: reason} }
 
 // Fields appends the members of the object that text holds to dst, in their
-// order, and validates the whole text.
+// order, and validates the whole text. For many objects with the same keys a
+// Scanner is faster.
 func Fields(dst []Field, text []byte) ([]Field, error) {
+	return scanObject(dst, text, nil)
+}
+
+// scanObject is Fields, with the keys of a Scanner if there is one.
+func scanObject(dst []Field, text []byte, keys *Scanner) ([]Field, error) {
 	if uint64(len(text)) > math.MaxUint32 {
 		return dst, fault(0, "text of 4 GiB or more")
 	}
@@ -104,44 +116,47 @@ func Fields(dst []Field, text []byte) ([]Field, error) {
 	if text[i] != '{' {
 		return dst, fault(i, "not an object")
 	}
-	var seen keySet
 	i = skipSpace(text, i+1)
 	if i < len(text) && text[i] == '}' {
 		return dst, end(text, i+1)
 	}
+	var seen keySet
+	last := noKey
 	for {
-		var f Field
-		if i >= len(text) {
-			return dst, fault(i, "text ends inside an object")
-		}
-		if text[i] != '"' {
-			return dst, fault(i, "a key is expected")
-		}
-		keyEnd, escaped, err := skipString(text, i+1)
-		if err != nil {
-			return dst, err
-		}
-		f.KeyStart, f.KeyEnd, f.KeyEscaped = uint32(i+1), uint32(keyEnd), escaped
-		if i, err = colon(text, keyEnd+1); err != nil {
-			return dst, err
-		}
-		f.Start = uint32(i)
-		if i < len(text) && text[i] == '"' {
-			if i, f.Escaped, err = skipString(text, i+1); err != nil {
-				return dst, err
-			}
-			i++
-			f.Kind = String
+		f := Field{ID: noKey}
+		if next := keys.follows(last, text, i); next != noKey {
+			f.ID = next
+			f.KeyStart = uint32(i + 1)
+			i += len(keys.keys[next].literal)
+			f.KeyEnd = uint32(i - 2)
+			f.KeyEscaped = keys.keys[next].escaped
 		} else {
-			var depth int
-			if i, depth, f.Kind, err = skipValue(text, i, 1); err != nil {
+			if i >= len(text) {
+				return dst, fault(i, "text ends inside an object")
+			}
+			if text[i] != '"' {
+				return dst, fault(i, "a key is expected")
+			}
+			stop, escaped, err := skipString(text, i+1)
+			if err != nil {
 				return dst, err
 			}
-			f.Depth = uint16(depth)
+			f.KeyStart, f.KeyEnd, f.KeyEscaped = uint32(i+1), uint32(stop), escaped
+			if i, err = colon(text, stop+1); err != nil {
+				return dst, err
+			}
+			f.ID = keys.learn(last, text, &f)
 		}
-		f.End = uint32(i)
+		last = f.ID
+		var err error
+		if i, err = f.value(text, i, keys); err != nil {
+			return dst, err
+		}
+		if len(dst)-base == MaxMembers {
+			return dst, fault(int(f.KeyStart), "more than 100000 keys")
+		}
 		dst = append(dst, f)
-		if !seen.add(text, dst[base:]) {
+		if !seen.addID(f.ID) && !seen.add(text, dst[base:]) {
 			return dst, fault(int(f.KeyStart), "a key occurs twice")
 		}
 		if i = skipSpace(text, i); i >= len(text) {
@@ -156,6 +171,33 @@ func Fields(dst []Field, text []byte) ([]Field, error) {
 			return dst, fault(i, "a comma or closing brace is expected")
 		}
 	}
+}
+
+// value scans the member's value, which starts at text[i], and returns the
+// offset behind it.
+func (f *Field) value(text []byte, i int, keys *Scanner) (stop int, err error) {
+	f.Start = uint32(i)
+	if i >= len(text) {
+		return i, fault(i, "text ends where a value is expected")
+	}
+	switch c := text[i]; {
+	case c == '"':
+		if i, f.Escaped, err = skipString(text, i+1); err != nil {
+			return i, err
+		}
+		i++
+		f.Kind = String
+	case c == 'n':
+		i, err = skipLiteral(text, i, "null")
+		f.Kind = Null
+	case c-'0' <= 9:
+		i, err = skipNumber(text, i)
+		f.Kind = Number
+	default:
+		i, f.Depth, f.Kind, f.Traits, err = skipValue(text, i, 1, keys.noteInner())
+	}
+	f.End = uint32(i)
+	return i, err
 }
 
 // Elements appends the elements of the array that text holds to dst, in their
@@ -174,7 +216,7 @@ func Elements(dst []Span, text []byte) ([]Span, error) {
 	}
 	for {
 		i = skipSpace(text, i)
-		stop, _, kind, err := skipValue(text, i, 1)
+		stop, _, kind, _, err := skipValue(text, i, 1, nil)
 		if err != nil {
 			return dst, err
 		}
@@ -195,7 +237,7 @@ func Elements(dst []Span, text []byte) ([]Span, error) {
 
 // Check validates one JSON value of any kind and returns its kind.
 func Check(text []byte) (Kind, error) {
-	i, _, kind, err := skipValue(text, skipSpace(text, 0), 0)
+	i, _, kind, _, err := skipValue(text, skipSpace(text, 0), 0, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -210,6 +252,13 @@ func end(text []byte, i int) error {
 }
 
 func skipSpace(b []byte, i int) int {
+	if i < len(b) && b[i] > ' ' {
+		return i
+	}
+	return skipMoreSpace(b, i)
+}
+
+func skipMoreSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}

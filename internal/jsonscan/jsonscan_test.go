@@ -85,6 +85,46 @@ func TestFieldsManyKeys(t *testing.T) {
 	}
 }
 
+func TestScannerManyKeys(t *testing.T) {
+	var s Scanner
+	for _, n := range []int{10, maxKeys - 1, maxKeys, maxKeys + 1, 3 * maxKeys} {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"key%d":%d,`, i, i)
+		}
+		for range 2 {
+			text := []byte("{" + b.String() + `"last":1}`)
+			if fields, err := s.Fields(text); err != nil || len(fields) != n+1 {
+				t.Errorf("%d keys: %d fields, %v", n, len(fields), err)
+			}
+			for _, again := range []string{"key7", fmt.Sprintf("key%d", n-1), "last"} {
+				if _, err := s.Fields([]byte("{" + b.String() + `"last":1,"` + again + `":1}`)); err == nil {
+					t.Errorf("%d keys: %s twice was accepted", n, again)
+				}
+			}
+		}
+	}
+}
+
+func TestFieldsMaxMembers(t *testing.T) {
+	var b strings.Builder
+	for i := range MaxMembers - 1 {
+		fmt.Fprintf(&b, `"key%d":0,`, i)
+	}
+	if _, err := Fields(nil, []byte("{"+b.String()+`"last":0}`)); err != nil {
+		t.Errorf("MaxMembers: %v", err)
+	}
+	if _, err := Fields(nil, []byte("{"+b.String()+`"last":0,"more":0}`)); err == nil {
+		t.Error("one member more was accepted")
+	}
+	var s Scanner
+	long := strings.Repeat("k", maxKeyLength)
+	fields, err := s.Fields([]byte(`{"` + long + `":1,"` + long + `k":2}`))
+	if err != nil || fields[0].ID == NoID || fields[1].ID != NoID {
+		t.Errorf("keys at the edge of their length: %v, %v", fields, err)
+	}
+}
+
 func TestStringAtEveryOffset(t *testing.T) {
 	for _, special := range []string{`\"`, `\\`, "é", "😀", `\ud83d\ude00`} {
 		for n := range 20 {
@@ -143,6 +183,7 @@ func FuzzFields(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		fields, err := Fields(nil, text)
+		sameAsScanner(t, text, fields, err)
 		if want := acceptable(text); (err == nil) != want {
 			t.Fatalf("error %v, want accepted %v", err, want)
 		}
@@ -184,6 +225,34 @@ func FuzzFields(f *testing.F) {
 			}
 		}
 	})
+}
+
+// sameAsScanner wants a Scanner to find what Fields found: fresh, when it knows
+// the keys, and when it knows others.
+func sameAsScanner(t *testing.T, text []byte, want []Field, wantErr error) {
+	var fresh, used Scanner
+	for _, line := range []string{`{"a":1,"b":{},"c":3}`, `{"b":1,"a":2,"x y":3,"x":4}`} {
+		if _, err := used.Fields([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range []*Scanner{&fresh, &fresh, &used, &used} {
+		got, err := s.Fields(text)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Fatalf("a scanner says %v, Fields %v", err, wantErr)
+		}
+		if len(got) != len(want) {
+			t.Fatalf("a scanner finds %d members, Fields %d", len(got), len(want))
+		}
+		for i, f := range got {
+			if f.ID != NoID && s.Name(f.ID) != string(AppendUnescaped(nil, f.Key(text))) {
+				t.Fatalf("the key %q has the number of %q", f.Key(text), s.Name(f.ID))
+			}
+			if f.ID = NoID; f != want[i] {
+				t.Fatalf("a scanner finds %+v, Fields %+v", f, want[i])
+			}
+		}
+	}
 }
 
 // acceptable is the slow second opinion, on encoding/json alone.
@@ -247,6 +316,18 @@ func loneSurrogate(text []byte) bool {
 		i++
 	}
 	return false
+}
+
+func BenchmarkScanner(b *testing.B) {
+	line := []byte(exportLine)
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	var s Scanner
+	for b.Loop() {
+		if _, err := s.Fields(line); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkFields(b *testing.B) {

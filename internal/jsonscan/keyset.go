@@ -2,15 +2,33 @@ package jsonscan
 
 import "bytes"
 
-// keySet finds a key that occurs twice: a hash table of 256 places that needs
-// no clearing beyond its 256 bytes, for objects of up to wide members, and a
-// map for wider ones and for escaped keys, which must be compared as decoded.
+// keySet finds a key that occurs twice. Keys that a Scanner has numbered are
+// bits; the others go into a hash table of 256 places, for objects of up to
+// wide members, and into a map for wider ones and for escaped keys, which must
+// be compared as decoded. Then all keys go there.
 type keySet struct {
-	table [256]uint8 // 1 + index of the field, 0 free
+	ids   [idWords]uint64 // the keys with a number, by scanObject
+	table [256]uint8      // 1 + index of the field, 0 free
 	names map[string]struct{}
 }
 
-const wide = 160
+const (
+	wide    = 160
+	idWords = maxKeys / 64
+)
+
+// addID reports that a numbered key is new. Otherwise add decides.
+func (s *keySet) addID(id uint16) bool {
+	if id >= maxKeys || s.names != nil {
+		return false
+	}
+	word, bit := &s.ids[id/64], uint64(1)<<(id%64)
+	if *word&bit != 0 {
+		return false
+	}
+	*word |= bit
+	return true
+}
 
 // add takes the last of fields and reports whether its key is new.
 func (s *keySet) add(text []byte, fields []Field) bool {
@@ -18,6 +36,9 @@ func (s *keySet) add(text []byte, fields []Field) bool {
 	f := &fields[last]
 	if s.names != nil {
 		return s.addName(text, f)
+	}
+	if f.ID != noKey {
+		return false // addID has seen it
 	}
 	if last >= wide || f.KeyEscaped {
 		s.names = make(map[string]struct{}, 2*len(fields))

@@ -1,8 +1,9 @@
 package jsonscan
 
 // skipValue validates the value that starts at b[i], with outer containers
-// open around it, and returns the offset behind it and how deep it goes.
-func skipValue(b []byte, i, outer int) (stop, deepest int, kind Kind, err error) {
+// open around it, and returns the offset behind it and how deep it goes. Of an
+// object it adds the keys to inner, if there is one.
+func skipValue(b []byte, i, outer int, inner *Inner) (stop int, deepest uint16, kind Kind, traits Traits, err error) {
 	var (
 		objects [MaxDepth/64 + 1]uint64 // one bit a level: the container there is an object
 		depth   int
@@ -10,22 +11,24 @@ func skipValue(b []byte, i, outer int) (stop, deepest int, kind Kind, err error)
 	)
 value:
 	if i >= len(b) {
-		return i, 0, 0, fault(i, "text ends where a value is expected")
+		return i, 0, 0, 0, fault(i, "text ends where a value is expected")
 	}
 	c = b[i]
 	switch {
 	case c == '"':
-		if i, _, err = skipString(b, i+1); err != nil {
-			return i, 0, 0, err
+		start := i + 1
+		if i, _, err = skipString(b, start); err != nil {
+			return i, 0, 0, 0, err
 		}
+		traits |= stringTraits(i - start)
 		i++
 		kind = String
 	case c == '{' || c == '[':
 		if depth+outer >= MaxDepth {
-			return i, 0, 0, fault(i, "nested too deep")
+			return i, 0, 0, 0, fault(i, "nested too deep")
 		}
 		depth++
-		deepest = max(deepest, depth)
+		deepest = max(deepest, uint16(depth))
 		i = skipSpace(b, i+1)
 		if c == '{' {
 			objects[depth/64] |= 1 << (depth % 64)
@@ -40,35 +43,37 @@ value:
 		}
 		goto value
 	case c == '-' || c-'0' <= 9:
+		start := i
 		if i, err = skipNumber(b, i); err != nil {
-			return i, 0, 0, err
+			return i, 0, 0, 0, err
 		}
+		traits |= numberTraits(b, start, i)
 		kind = Number
 	case c == 't':
 		if i, err = skipLiteral(b, i, "true"); err != nil {
-			return i, 0, 0, err
+			return i, 0, 0, 0, err
 		}
 		kind = Bool
 	case c == 'f':
 		if i, err = skipLiteral(b, i, "false"); err != nil {
-			return i, 0, 0, err
+			return i, 0, 0, 0, err
 		}
 		kind = Bool
 	case c == 'n':
 		if i, err = skipLiteral(b, i, "null"); err != nil {
-			return i, 0, 0, err
+			return i, 0, 0, 0, err
 		}
 		kind = Null
 	default:
-		return i, 0, 0, fault(i, "a value is expected")
+		return i, 0, 0, 0, fault(i, "a value is expected")
 	}
 after:
 	if depth == 0 {
-		return i, deepest, kind, nil
+		return i, deepest, kind, traits, nil
 	}
 	i = skipSpace(b, i)
 	if i >= len(b) {
-		return i, 0, 0, fault(i, "text ends inside a container")
+		return i, 0, 0, 0, fault(i, "text ends inside a container")
 	}
 	c = b[i]
 	if objects[depth/64]>>(depth%64)&1 == 1 {
@@ -79,14 +84,14 @@ after:
 		if c == '}' {
 			goto closing
 		}
-		return i, 0, 0, fault(i, "a comma or closing brace is expected")
+		return i, 0, 0, 0, fault(i, "a comma or closing brace is expected")
 	}
 	if c == ',' {
 		i = skipSpace(b, i+1)
 		goto value
 	}
 	if c != ']' {
-		return i, 0, 0, fault(i, "a comma or closing bracket is expected")
+		return i, 0, 0, 0, fault(i, "a comma or closing bracket is expected")
 	}
 closing:
 	kind = Object
@@ -98,16 +103,25 @@ closing:
 	goto after
 key:
 	if i >= len(b) {
-		return i, 0, 0, fault(i, "text ends inside an object")
+		return i, 0, 0, 0, fault(i, "text ends inside an object")
 	}
 	if b[i] != '"' {
-		return i, 0, 0, fault(i, "a key is expected")
+		return i, 0, 0, 0, fault(i, "a key is expected")
 	}
-	if i, _, err = skipString(b, i+1); err != nil {
-		return i, 0, 0, err
+	start := i + 1
+	if i, _, err = skipString(b, start); err != nil {
+		return i, 0, 0, 0, err
 	}
-	if i, err = colon(b, i+1); err != nil {
-		return i, 0, 0, err
+	traits |= stringTraits(i - start)
+	if depth == 1 && inner != nil {
+		inner.keys = append(inner.keys, Key{uint32(start), uint32(i)})
+	}
+	if i++; i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+		i++
+		goto value
+	}
+	if i, err = colon(b, i); err != nil {
+		return i, 0, 0, 0, err
 	}
 	goto value
 }

@@ -17,7 +17,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"export2batch/convert"
 	"export2batch/internal/progress"
@@ -51,8 +50,9 @@ type Options struct {
 	// SetAsideInvalid goes on without the events that validate found errors in.
 	SetAsideInvalid bool
 
-	// Stage runs the work of a stage, showing its progress.
-	Stage func(name string, work func(*progress.Meter) error) (time.Duration, error)
+	// Stage runs the work of a stage, showing its progress, and returns how many
+	// events a second it got done.
+	Stage func(name string, work func(*progress.Meter) error) (perSecond float64, err error)
 	// Done is told the account of each stage that has ended.
 	Done func(account any)
 }
@@ -131,27 +131,27 @@ func (o *Options) folder(name string) string { return filepath.Join(o.Work, name
 
 func (o *Options) convert(ctx context.Context) (*convert.Summary, error) {
 	opt := o.Convert
-	opt.Out = o.folder(convertFolder)
+	opt.Out, opt.Except = o.folder(convertFolder), o.Work
 	var s convert.Summary
-	took, err := o.Stage(convert.StageName, func(m *progress.Meter) (err error) {
+	perSecond, err := o.Stage(convert.StageName, func(m *progress.Meter) (err error) {
 		opt.Meter = m
 		s, err = convert.Run(ctx, opt)
 		return err
 	})
-	s.EventsPerSecond = PerSecond(s.Read, took)
+	s.EventsPerSecond = perSecond
 	return done(o, &s, err)
 }
 
 func (o *Options) validate(ctx context.Context) (*validate.Summary, error) {
 	opt := o.Validate
-	opt.Paths, opt.SetAside = []string{o.folder(convertFolder)}, o.folder(validateFolder)
+	opt.Paths, opt.SetAside, opt.Trust = []string{o.folder(convertFolder)}, o.folder(validateFolder), true
 	var s validate.Summary
-	took, err := o.Stage(validate.StageName, func(m *progress.Meter) (err error) {
+	perSecond, err := o.Stage(validate.StageName, func(m *progress.Meter) (err error) {
 		opt.Meter = m
 		s, err = validate.Run(ctx, opt)
 		return err
 	})
-	s.EventsPerSecond = PerSecond(s.Read, took)
+	s.EventsPerSecond = perSecond
 	return done(o, &s, err)
 }
 
@@ -159,12 +159,12 @@ func (o *Options) partition(ctx context.Context) (*partition.Summary, error) {
 	opt := o.Partition
 	opt.Paths, opt.Out, opt.Exclude = []string{o.folder(convertFolder)}, o.folder(partitionFolder), o.folder(validateFolder)
 	var s partition.Summary
-	took, err := o.Stage(partition.StageName, func(m *progress.Meter) (err error) {
+	perSecond, err := o.Stage(partition.StageName, func(m *progress.Meter) (err error) {
 		opt.Meter = m
 		s, err = partition.Run(ctx, opt)
 		return err
 	})
-	s.EventsPerSecond = PerSecond(s.Read, took)
+	s.EventsPerSecond = perSecond
 	return done(o, &s, err)
 }
 
@@ -172,12 +172,12 @@ func (o *Options) upload(ctx context.Context) (*upload.Summary, error) {
 	opt := o.Upload
 	opt.Dir, opt.State = o.folder(partitionFolder), o.folder(uploadFolder)
 	var s upload.Summary
-	took, err := o.Stage("upload", func(m *progress.Meter) (err error) {
+	perSecond, err := o.Stage("upload", func(m *progress.Meter) (err error) {
 		opt.Meter = m
 		s, err = upload.Run(ctx, opt)
 		return err
 	})
-	s.EventsPerSecond = PerSecond(s.Accepted, took)
+	s.EventsPerSecond = perSecond
 	return done(o, &s, err)
 }
 
@@ -188,9 +188,4 @@ func done[S any](o *Options, s *S, err error) (*S, error) {
 		o.Done(s)
 	}
 	return s, err
-}
-
-// PerSecond is a rate for accounts, to whole events.
-func PerSecond(n int64, d time.Duration) float64 {
-	return float64(int64(float64(n) / max(d.Seconds(), 0.001)))
 }

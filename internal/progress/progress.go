@@ -17,6 +17,24 @@ import (
 // and shows nothing. It is safe for concurrent use.
 type Meter struct {
 	events, done, total atomic.Int64
+	note                atomic.Pointer[func() string]
+}
+
+// SetNote gives what stands behind the count of events, asked for at each
+// update; it may be empty.
+func (m *Meter) SetNote(note func() string) {
+	if m != nil {
+		m.note.Store(&note)
+	}
+}
+
+func (m *Meter) noteText() string {
+	if note := m.note.Load(); note != nil {
+		if text := (*note)(); text != "" {
+			return ", " + text
+		}
+	}
+	return ""
 }
 
 // Add notes finished events and work; work is in the unit of SetTotal.
@@ -25,6 +43,14 @@ func (m *Meter) Add(events, work int64) {
 		m.events.Add(events)
 		m.done.Add(work)
 	}
+}
+
+// Events is how many events were added.
+func (m *Meter) Events() int64 {
+	if m == nil {
+		return 0
+	}
+	return m.events.Load()
 }
 
 // SetTotal says how much work there is, most often stored bytes; 0 or less
@@ -100,7 +126,7 @@ func newBar(w io.Writer, stage string) *progressbar.ProgressBar {
 }
 
 func updateBar(bar *progressbar.ProgressBar, stage string, m *Meter) {
-	bar.Describe(fmt.Sprintf("%s %s events", stage, Thousands(m.events.Load())))
+	bar.Describe(fmt.Sprintf("%s %s events%s", stage, Thousands(m.events.Load()), m.noteText()))
 	if total := m.total.Load(); total > 0 {
 		bar.Set64(min(999, m.done.Load()*1000/total)) // full only when the stage says so
 	}
@@ -111,7 +137,7 @@ func plainLine(stage string, m *Meter) string {
 	if total := m.total.Load(); total > 0 {
 		line += fmt.Sprintf(", %d %%", min(100, m.done.Load()*100/total))
 	}
-	return line
+	return line + m.noteText()
 }
 
 // Thousands writes n with a space between groups of three digits.

@@ -44,7 +44,7 @@ func (e *expander) archive(file, rel string, info fs.FileInfo) error {
 			e.find(place, "nested-archive", "an archive inside an archive is not read: extract it first")
 			continue
 		case kind == ParquetFile:
-			e.find(place, "parquet", "Parquet files are not read yet")
+			e.find(place, "parquet", "a Parquet file inside an archive is not read: extract it first")
 			continue
 		case kind == Empty && compressed(m.name):
 			e.find(place, "empty-file", emptyMessage)

@@ -19,6 +19,7 @@ type Set struct {
 	Inputs   []Input
 	Findings []finding.Finding // files and members that cannot be inputs
 	Ignored  int               // files of a folder that are no data by name and content
+	Folders  []string          // stage folders among the arguments
 }
 
 // Options say how arguments are read.
@@ -30,6 +31,8 @@ type Options struct {
 	// Except is a folder that is not read though it lies in one that is: the
 	// one that is written to.
 	Except string
+	// Parquet says how Parquet files are read; nil: each is a finding.
+	Parquet *ParquetOptions
 }
 
 // Expand finds the inputs that args name, in the order of args; within a
@@ -42,6 +45,9 @@ func Expand(args []string, o Options) (*Set, error) {
 		if err := e.argument(arg); err != nil {
 			return nil, err
 		}
+	}
+	if c := e.unusedColumn(); c != "" {
+		return nil, fmt.Errorf("--columns names %q, but no Parquet file that can be read has such a column", c)
 	}
 	if len(e.set.Inputs) == 0 && len(e.set.Findings) == 0 && !e.stage {
 		return nil, fmt.Errorf("nothing to read in %s: no zip, gzip, zstd, Parquet or JSON files%s", strings.Join(args, ", "), ignoredHint(e.set.Ignored))
@@ -61,6 +67,8 @@ type expander struct {
 	names names
 	set   Set
 	stage bool // a stage folder was given: it may hold no events at all
+
+	columns parquetSet
 }
 
 func (e *expander) argument(arg string) error {
@@ -179,6 +187,7 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 		return fmt.Errorf("%s is the result of %s, which this command does not read", dir, m.Stage)
 	}
 	e.stage = true
+	e.set.Folders = append(e.set.Folders, dir)
 	for _, f := range m.Files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Name))
 		info, err := os.Stat(path)
@@ -192,7 +201,7 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 		if in.Kind, err = sniff(in.open); err != nil {
 			return err
 		}
-		in.Name, in.SHA256 = e.names.take(f.Name), f.SHA256
+		in.Name, in.SHA256, in.Events = e.names.take(f.Name), f.SHA256, f.Events
 		e.set.Inputs = append(e.set.Inputs, in)
 	}
 	return nil
@@ -213,9 +222,8 @@ func (e *expander) file(path, rel string, info fs.FileInfo, meant bool) error {
 		return nil
 	case kind == ZipArchive:
 		return e.archive(path, rel, info)
-	case kind == ParquetFile:
-		e.find(finding.Place{File: path}, "parquet", "Parquet files are not read yet")
-		return nil
+	case kind == ParquetFile, kind == Unknown && strings.HasSuffix(strings.ToLower(rel), ".parquet"):
+		return e.parquet(path, rel, info)
 	case kind == Unknown && looksLikeData(rel), kind == Empty && meant:
 		in.Kind = Text
 	case kind == Unknown && meant:

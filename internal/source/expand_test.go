@@ -103,6 +103,36 @@ func TestLinksAreFollowedToFiles(t *testing.T) {
 	mustEqual(t, "inputs", named(t, dir, expand(t, filepath.Join(dir, "in"))), []string{"in/link.json text as link"})
 }
 
+func TestLinkedFolders(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "data/a.json", []byte("{}"))
+	put(t, dir, "in/b.json", []byte("{}"))
+	if err := os.Symlink(filepath.Join(dir, "data"), filepath.Join(dir, "in", "linked")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "in"), filepath.Join(dir, "itself")); err != nil {
+		t.Skip(err)
+	}
+	for _, root := range []string{"in", "itself"} {
+		set := expand(t, filepath.Join(dir, root))
+		mustEqual(t, "inputs", named(t, dir, set), []string{root + "/b.json text as b"})
+		if len(set.Findings) != 1 || set.Findings[0].Rule != "linked-folder" || set.Findings[0].File != filepath.Join(dir, root, "linked") {
+			t.Errorf("findings %v", set.Findings)
+		}
+	}
+}
+
+func TestExcept(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "a.json", []byte("{}"))
+	put(t, dir, "out/events/b.json", []byte("{}"))
+	set, err := Expand([]string{dir}, Options{Except: filepath.Join(dir, "out")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustEqual(t, "inputs", named(t, dir, set), []string{"a.json text as a"})
+}
+
 func TestExpandErrors(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")

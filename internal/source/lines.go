@@ -34,6 +34,10 @@ type Lines struct {
 	closer io.Closer
 	text   io.Reader // decompressed
 	zst    *zstd.Decoder
+	gzip   *gzipText                     // text, where it is that
+	reopen func() (io.ReadCloser, error) // opens the stored bytes once more; nil where that cannot be
+	again  io.Closer                     // what reopen gave
+	rows   *parquetReader                // instead of text
 
 	buf        []byte
 	start, end int // what of buf is not yet delivered
@@ -48,7 +52,13 @@ const (
 )
 
 // Lines opens the input. Damage at its very start is reported by Next.
-func (in *Input) Lines() (*Lines, error) {
+func (in *Input) Lines() (*Lines, error) { return in.lines(sha256.New()) }
+
+// LinesOnly opens the input without reckoning its SHA-256, which takes longer
+// than reading plain text: Sum then gives the size and no sum.
+func (in *Input) LinesOnly() (*Lines, error) { return in.lines(nil) }
+
+func (in *Input) lines(sum hash.Hash) (*Lines, error) {
 	r, err := in.open()
 	if err != nil {
 		d := damage(err)
@@ -56,9 +66,15 @@ func (in *Input) Lines() (*Lines, error) {
 			return nil, err
 		}
 		nothing := io.NopCloser(bytes.NewReader(nil))
-		return &Lines{raw: &countedReader{r: nothing, sum: sha256.New()}, closer: nothing, err: d}, nil
+		return &Lines{raw: &countedReader{r: nothing, sum: sum}, closer: nothing, err: d}, nil
 	}
-	l := &Lines{raw: &countedReader{r: r, sum: sha256.New()}, closer: r, buf: make([]byte, firstBuffer)}
+	if in.parquet != nil {
+		return in.parquetLines(&countedReader{r: r, sum: sum}, r)
+	}
+	l := &Lines{raw: &countedReader{r: r, sum: sum}, closer: r, buf: make([]byte, firstBuffer)}
+	if in.Size >= 0 || in.Member != "" {
+		l.reopen = in.open
+	}
 	if in.Size < 0 && in.Kind == Text { // standard input, or a member without a known size: look only now
 		head := make([]byte, sniffed)
 		n, err := io.ReadFull(l.raw, head)
@@ -76,7 +92,12 @@ func (in *Input) Lines() (*Lines, error) {
 func (l *Lines) decode(kind Kind, r io.Reader) {
 	switch kind {
 	case GzipData:
-		gz, err := gzip.NewReader(r)
+		stored, ok := r.(*countedReader)
+		if !ok {
+			stored = &countedReader{r: r}
+		}
+		gz, err := newGzipText(stored, 0)
+		l.gzip = gz
 		switch {
 		case errors.Is(err, gzip.ErrHeader):
 			l.err = &DamageError{Reason: "the gzip data is damaged at its start", Err: err}
@@ -99,7 +120,7 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 	case ZipArchive:
 		l.err = &DamageError{Reason: "a zip archive cannot be read from here: give the file itself"}
 	case ParquetFile:
-		l.err = &DamageError{Reason: "Parquet is not read yet"}
+		l.err = &DamageError{Reason: "Parquet cannot be read from here, only from a file: give the file itself"}
 	default:
 		l.text = r
 	}
@@ -116,8 +137,13 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 // Next returns the next line without its newline; it is valid until the next
 // call. Behind the last line it returns io.EOF. For an input that cannot be
 // read to its end it returns a *DamageError, with the beginning of the line
-// that was cut off, if there is one: Number counts that line too.
+// that was cut off, if there is one: Number counts that line too. With a
+// *RowError, which only rows of Parquet files have, it returns what can be given
+// of the row, and there may be more.
 func (l *Lines) Next() ([]byte, error) {
+	if l.rows != nil {
+		return l.rows.next()
+	}
 	searched := l.start
 	for {
 		if i := bytes.IndexByte(l.buf[searched:l.end], '\n'); i >= 0 {
@@ -211,17 +237,66 @@ func (l *Lines) CopyLong(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
+// Peek returns the text that comes next, at least n bytes of it unless it ends
+// before; it is valid until the next call.
+func (l *Lines) Peek(n int) []byte {
+	for l.end-l.start < n && l.err == nil {
+		l.fill()
+	}
+	return l.buf[l.start:l.end]
+}
+
+// Read reads the text itself, from where Next has come to, for inputs that are
+// no lines. Its errors are those of Next.
+func (l *Lines) Read(p []byte) (int, error) {
+	if l.start == l.end {
+		if l.err != nil {
+			return 0, l.err
+		}
+		l.start, l.end = 0, 0
+		if l.fill(); l.start == l.end {
+			return 0, l.err
+		}
+	}
+	n := copy(p, l.buf[l.start:l.end])
+	l.start += n
+	return n, nil
+}
+
+// Blank tells whether a line holds nothing but white space.
+func Blank(line []byte) bool {
+	for _, c := range line {
+		if c != ' ' && c != '\t' && c != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
 // Number is the number of the line that Next returned last, from 1.
-func (l *Lines) Number() int64 { return l.number }
+func (l *Lines) Number() int64 {
+	if l.rows != nil {
+		return l.rows.number()
+	}
+	return l.number
+}
 
 // Stored is how many bytes were read so far, as stored.
-func (l *Lines) Stored() int64 { return l.raw.n }
+func (l *Lines) Stored() int64 {
+	if l.rows != nil {
+		return l.rows.stored()
+	}
+	return l.raw.n
+}
 
 // Sum reads what is left of the stored bytes and returns how many there are
 // and their SHA-256, so that also a damaged input is named by its content.
 func (l *Lines) Sum() (size int64, sum string, err error) {
 	if _, err := io.Copy(io.Discard, l.raw); err != nil && !errors.As(damage(err), new(*DamageError)) {
 		return 0, "", err
+	}
+	if l.raw.sum == nil {
+		return l.raw.n, "", nil
 	}
 	return l.raw.n, hex.EncodeToString(l.raw.sum.Sum(nil)), nil
 }
@@ -230,6 +305,12 @@ func (l *Lines) Sum() (size int64, sum string, err error) {
 func (l *Lines) Close() error {
 	if l.zst != nil {
 		l.zst.Close()
+	}
+	if l.again != nil {
+		l.again.Close() // it was only read
+	}
+	if l.rows != nil {
+		return errors.Join(l.rows.Close(), l.closer.Close())
 	}
 	return l.closer.Close()
 }
@@ -267,7 +348,9 @@ type countedReader struct {
 func (c *countedReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
-	c.sum.Write(p[:n])
+	if c.sum != nil {
+		c.sum.Write(p[:n])
+	}
 	return n, err
 }
 

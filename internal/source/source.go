@@ -3,7 +3,8 @@
 // into lines.
 //
 // What a file is, is told by its first bytes, never by its name: a zip
-// archive, gzip (also several members in a row), zstd, or text. Lines are
+// archive, gzip (also several members in a row), zstd, Parquet, or text. A row
+// of a Parquet file is a line as well (see package parquet). Lines are
 // numbered from 1 in the decompressed text. A line may be up to MaxLine bytes
 // long; a longer one can be streamed aside. Damage ends an input, and what was
 // readable before it is still delivered.
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"export2batch/internal/finding"
+	"export2batch/internal/stage"
 )
 
 // MaxLine is the longest line held in memory, in bytes without its newline.
@@ -81,8 +83,13 @@ type Input struct {
 	Size    int64     // bytes as stored (for a member, in its archive's terms, uncompressed); -1 unknown
 	ModTime time.Time // of the file
 	SHA256  string    // of the stored bytes, where a manifest names it
+	Events  int64     // lines, where a manifest names them
 
-	open func() (io.ReadCloser, error)
+	// InsertID tells whether a Parquet file has a column of insert ids.
+	InsertID Presence
+
+	open    func() (io.ReadCloser, error)
+	parquet *parquetFile // of a Parquet file; nil otherwise
 }
 
 // Place is where line n of the input stands.
@@ -93,6 +100,21 @@ func (in *Input) Place(n int64) finding.Place {
 // Key names the input and its state: it changes when the file does.
 func (in *Input) Key() string {
 	return fmt.Sprintf("%s\x00%s\x00%s\x00%d\x00%d", in.Name, in.File, in.Member, in.Size, in.ModTime.UnixNano())
+}
+
+// Same tells whether inputs are those that a finished manifest names, as far as
+// can be told without reading them.
+func Same(was []stage.Input, inputs []Input) bool {
+	if len(was) != len(inputs) {
+		return false
+	}
+	for i := range was {
+		w, in := &was[i], &inputs[i]
+		if w.Name != in.File || w.Member != in.Member || in.Size >= 0 && w.Size != in.Size {
+			return false
+		}
+	}
+	return true
 }
 
 func fileInput(file string, info os.FileInfo, kind Kind) Input {

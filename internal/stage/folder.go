@@ -209,8 +209,8 @@ func (f *Folder) File(name string) string {
 	return filepath.Join(f.Path, filepath.FromSlash(name))
 }
 
-// Finish removes what earlier runs left below the folder's folders and keep
-// does not list (names as in File), then writes the manifest.
+// Finish removes what earlier runs left in the outputs and keep does not list
+// (names as in File), then writes the manifest.
 func (f *Folder) Finish(m Manifest, keep map[string]bool) error {
 	if err := f.sweep(keep); err != nil {
 		return err
@@ -222,23 +222,32 @@ func (f *Folder) Finish(m Manifest, keep map[string]bool) error {
 	return f.FS.Remove(filepath.Join(f.Path, unfinishedName))
 }
 
+// outputs are the folders that stages write below their own. What else a user
+// keeps in a stage folder is left alone.
+var outputs = []string{"events", "identities", "partitions", "rejected"}
+
 // sweep removes what stopped runs left: temporary files, and the output of
 // inputs that are no longer there.
 func (f *Folder) sweep(keep map[string]bool) error {
-	return filepath.WalkDir(f.Path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(f.Path, path)
+	for _, name := range outputs {
+		err := filepath.WalkDir(f.File(name), func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel, err := filepath.Rel(f.Path, path)
+			if err != nil || keep[filepath.ToSlash(rel)] {
+				return err
+			}
+			return f.FS.Remove(path)
+		})
 		if err != nil {
 			return err
 		}
-		top := filepath.Dir(rel) == "." // a stage keeps its files in folders
-		if keep[filepath.ToSlash(rel)] || top && !durable.IsTemp(rel) {
-			return nil
-		}
-		return f.FS.Remove(path)
-	})
+	}
+	return nil
 }
 
 // Close releases the folder for other commands.

@@ -1,0 +1,66 @@
+package jsonscan
+
+// Traits say what the values inside an object or array may hold. They err on
+// the safe side: what they do not name is not there.
+type Traits uint8
+
+const (
+	// LongString: a string or key of more than 1024 bytes.
+	LongString Traits = 1 << iota
+	// LongNumber: a number with an exponent, or of more than 15 bytes. Other
+	// numbers are exact in 64-bit floating point if they are integers.
+	LongNumber
+)
+
+const (
+	longString = 1024
+	longNumber = 15
+)
+
+// stringTraits are those of a string with so many bytes between its quotes.
+func stringTraits(n int) Traits {
+	if n > longString {
+		return LongString
+	}
+	return 0
+}
+
+// numberTraits are those of the number b[start:stop].
+func numberTraits(b []byte, start, stop int) Traits {
+	if stop-start > longNumber || stop-start > 2 && hasExponent(b[start:stop]) {
+		return LongNumber
+	}
+	return 0
+}
+
+func hasExponent(number []byte) bool {
+	for _, c := range number {
+		if c|0x20 == 'e' {
+			return true
+		}
+	}
+	return false
+}
+
+// Key is a key inside a field, as offsets of its text without quotes.
+type Key struct{ Start, End uint32 }
+
+// Inner collects the keys that the objects in an object's fields have, in
+// their order: of {"a":{"b":{"c":1}},"d":2} it is b.
+type Inner struct {
+	keys []Key
+	next int // the first that Of has not passed
+}
+
+// Of returns the keys of the object that is the field f. Fields are asked for
+// in their order; those that are not are passed over.
+func (in *Inner) Of(f *Field) []Key {
+	for in.next < len(in.keys) && in.keys[in.next].Start < f.Start {
+		in.next++
+	}
+	first := in.next
+	for in.next < len(in.keys) && in.keys[in.next].Start < f.End {
+		in.next++
+	}
+	return in.keys[first:in.next]
+}

@@ -1,0 +1,318 @@
+package partition
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+
+	"export2batch/internal/durable"
+	"export2batch/internal/finding"
+	"export2batch/internal/stage"
+)
+
+// TestConvertedFolderAndItsFilesGiveTheSame reads the same events with the
+// checksums and identities of a manifest, and without.
+func TestConvertedFolderAndItsFilesGiveTheSame(t *testing.T) {
+	samples := randomSamples(rand.New(rand.NewPCG(5, 5)), 500)
+	var identities strings.Builder
+	for _, s := range samples {
+		fmt.Fprintf(&identities, `{"user_id":%q,"device_id":%q}`+"\n", s.user, s.device)
+	}
+	dir := converted(t, []string{join(samples[:200]), join(samples[200:])}, []string{identities.String()})
+	a := options(t, dir)
+	a.Jobs = 2
+	mustRun(t, a)
+	b := options(t, filepath.Join(dir, "events"))
+	mustRun(t, b)
+	got, want := tree(t, a.Out), tree(t, b.Out)
+	delete(got, "manifest.json") // counts joined devices, some of which are only in the identity files
+	delete(want, "manifest.json")
+	for name := range got {
+		if strings.HasPrefix(name, "identities/") { // named by who was read
+			delete(got, name)
+		}
+	}
+	for name := range want {
+		if strings.HasPrefix(name, "identities/") {
+			delete(want, name)
+		}
+	}
+	sameTree(t, got, want)
+}
+
+func TestStandardInput(t *testing.T) {
+	samples := randomSamples(rand.New(rand.NewPCG(5, 6)), 300)
+	text := join(samples) + "not an event\n"
+	o := options(t, "-")
+	o.Stdin = strings.NewReader(text)
+	var found []finding.Finding
+	o.Sink = collect(&found)
+	s := mustRun(t, o)
+	file := options(t, writeFile(t, filepath.Join(t.TempDir(), "x.ndjson"), text))
+	mustRun(t, file)
+	if got, want := allLines(readPartitions(t, o.Out)), allLines(readPartitions(t, file.Out)); !slices.Equal(got, want) {
+		t.Errorf("%d events from standard input, %d from a file", len(got), len(want))
+	}
+	if len(found) != 1 || found[0].File != "-" || found[0].Line != 301 || s.Rejected != 1 {
+		t.Errorf("findings %v, %+v", found, s)
+	}
+	m, err := stage.Load(o.Out)
+	if err != nil || len(m.Inputs) != 1 || m.Inputs[0].Name != "-" || m.Inputs[0].SHA256 == "" {
+		t.Errorf("inputs of the manifest: %+v, %v", m, err)
+	}
+
+	// Finished, it is compared by content.
+	o.Stdin = strings.NewReader(text)
+	if s, err := Run(context.Background(), o); err != nil || !s.Finished {
+		t.Errorf("the same again: %+v, %v", s, err)
+	}
+	o.Stdin = strings.NewReader(strings.Replace(text, "user-1", "user-2", 1))
+	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "other inputs") {
+		t.Errorf("other text: %v", err)
+	}
+	o.Stdin = nil
+	if _, err := Run(context.Background(), o); err == nil {
+		t.Error("no standard input")
+	}
+	o.Paths, o.Stdin = []string{"-", "-"}, strings.NewReader(text)
+	if _, err := Run(context.Background(), o); err == nil {
+		t.Error("standard input twice")
+	}
+	if _, err := os.Stat(filepath.Join(o.Out, ".work")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf(".work is left: %v", err)
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestStandardInputThatFails(t *testing.T) {
+	o := options(t, "-")
+	o.Stdin = io.MultiReader(strings.NewReader(join([]sample{{user: "u", time: 1}})), brokenReader{})
+	if err := runError(t, o); !strings.Contains(err, io.ErrClosedPipe.Error()) {
+		t.Error(err)
+	}
+}
+
+func TestRejectedLines(t *testing.T) {
+	text := "\n" + sample{user: "u", time: 1}.line() + "\r\n\r\n" + `{"user_id":"u"}` + "\n{\n" + sample{user: "u", time: 2}.line()
+	paths := []string{writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), text), writeFile(t, filepath.Join(t.TempDir(), "b.ndjson"), "{\"user_id\":\"\xff\"}\n")}
+	for jobs := 1; jobs <= 2; jobs++ {
+		o := options(t, paths...)
+		o.Jobs = jobs
+		var found []finding.Finding
+		o.Sink = collect(&found)
+		s := mustRun(t, o)
+		if s.Read != 5 || s.Written != 2 || s.RejectedBy["missing-time"] != 1 || s.RejectedBy["invalid-json"] != 2 {
+			t.Errorf("%+v", s)
+		}
+		files := tree(t, o.Out)
+		want := `{"file":"` + paths[0] + `","line":4,"rule":"missing-time","reason":"no time, so the event has no place in the order","text":"{\"user_id\":\"u\"}"}` + "\n"
+		if got := files["rejected/input-0000.ndjson"]; !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 2 {
+			t.Errorf("set aside: %s", got)
+		}
+		if got := files["rejected/input-0001.ndjson"]; !strings.Contains(got, `"text_base64"`) {
+			t.Errorf("set aside: %s", got)
+		}
+		if got := rules(found); !slices.Equal(got, []string{"invalid-json", "invalid-json", "missing-time"}) {
+			t.Errorf("findings %v", got)
+		}
+	}
+}
+
+func TestDamagedInput(t *testing.T) {
+	samples := randomSamples(rand.New(rand.NewPCG(9, 9)), 400)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	io.WriteString(w, join(samples))
+	w.Close()
+	o := options(t, writeFile(t, filepath.Join(t.TempDir(), "cut.ndjson.gz"), packed.String()[:packed.Len()/2]))
+	var found []finding.Finding
+	o.Sink = collect(&found)
+	s := mustRun(t, o)
+	if s.Damaged != 1 || s.Written < 50 || s.Rejected > 1 || len(found) != 1 || found[0].Rule != "damaged-input" || found[0].Line == 0 {
+		t.Errorf("%+v, findings %v", s, found)
+	}
+}
+
+func TestTooLongLine(t *testing.T) {
+	path := writeFile(t, filepath.Join(t.TempDir(), "long.ndjson"), `{"user_id":"`+strings.Repeat("x", 33<<20)+"\"}\n")
+	if err := runError(t, options(t, path)); !strings.Contains(err, "long.ndjson:1: the line has") {
+		t.Error(err)
+	}
+}
+
+// TestLongLines go through buffers made for shorter ones.
+func TestLongLines(t *testing.T) {
+	t.Parallel()
+	var samples []sample
+	for i := range 6 {
+		samples = append(samples, sample{user: "u", time: int64(9 - i), insert: fmt.Sprint(i % 5), text: strings.Repeat("x", 150_000*(i%2))})
+	}
+	want := oracle(samples, Rules{By: ByIdentity, Collisions: Suffix, SharedDeviceUsers: 20})
+	for name, l := range memories {
+		t.Run(name, func(t *testing.T) {
+			o := options(t, files(t, samples, 1)...)
+			o.limits = l
+			mustRun(t, o)
+			want.holds(t, readPartitions(t, o.Out))
+		})
+	}
+}
+
+func TestChecksumsOfTheManifest(t *testing.T) {
+	events := join([]sample{{user: "u", time: 1, text: "abc"}})
+	dir := converted(t, []string{events}, []string{`{"user_id":"u"}` + "\n"})
+	writeFile(t, filepath.Join(dir, "events/00.ndjson"), strings.Replace(events, "abc", "abd", 1))
+	if err := runError(t, options(t, dir)); !strings.Contains(err, "events/00.ndjson is not the file its manifest.json describes") {
+		t.Error(err)
+	}
+	writeFile(t, filepath.Join(dir, "events/00.ndjson"), events+events)
+	if err := runError(t, options(t, dir)); !strings.Contains(err, "the folder was changed") {
+		t.Error(err)
+	}
+}
+
+func TestExclude(t *testing.T) {
+	samples := []sample{{user: "a", time: 1}, {user: "b", time: 2}, {user: "c", time: 3}, {user: "d", time: 4}}
+	path := files(t, samples, 1)[0]
+	validated := func(lines ...string) string {
+		dir := filepath.Join(t.TempDir(), "validated")
+		folder, err := stage.Begin(durable.OS, dir, stage.Identity{Stage: "validate"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer folder.Close()
+		writeFile(t, filepath.Join(dir, "rejected", "a", "00.ndjson"), strings.Join(lines, ""))
+		writeFile(t, filepath.Join(dir, "rejected", "a", "00.line-9.raw"), "no JSON")
+		if err := folder.Finish(stage.Manifest{Counts: []byte("{}")}, map[string]bool{"rejected/a/00.ndjson": true, "rejected/a/00.line-9.raw": true}); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	at := func(file string, line int64) string {
+		return string(finding.AppendRejected(nil, finding.Place{File: file, Line: line}, "r", "r", nil))
+	}
+	o := options(t, path)
+	o.Exclude = validated(at(path, 3), at(path, 1), at(path, 3))
+	s := mustRun(t, o)
+	got := allLines(readPartitions(t, o.Out))
+	if want := []string{samples[1].line(), samples[3].line()}; !slices.Equal(got, want) || s.DroppedBy["invalid"] != 2 {
+		t.Errorf("%q, %+v", got, s)
+	}
+
+	// What is excluded belongs to what the folder was made of.
+	o.Exclude = ""
+	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "other options") {
+		t.Errorf("without the exclusion: %v", err)
+	}
+
+	o = options(t, path)
+	o.Exclude = validated(at(path+"x", 3))
+	if err := runError(t, o); !strings.Contains(err, "--exclude") {
+		t.Error(err)
+	}
+	o.Exclude = validated("{\n")
+	if err := runError(t, o); !strings.Contains(err, "00.ndjson:1:") {
+		t.Error(err)
+	}
+	o.Exclude = filepath.Join(t.TempDir(), "absent")
+	runError(t, o)
+	o = options(t, path)
+	o.Exclude = converted(t, nil, nil) // a stage that set nothing aside
+	if s := mustRun(t, o); s.Written != 4 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestFinishedForeignAndUnfinishedFolders(t *testing.T) {
+	samples := randomSamples(rand.New(rand.NewPCG(2, 2)), 100)
+	paths := files(t, samples, 2)
+	o := options(t, paths...)
+	first := mustRun(t, o)
+	before := tree(t, o.Out)
+
+	again, err := Run(context.Background(), o)
+	if err != nil || !again.Finished || again.Written != first.Written || again.Hashes != first.Hashes {
+		t.Errorf("the same again: %+v, %v", again, err)
+	}
+	other := o
+	other.Paths = paths[:1]
+	if _, err := Run(context.Background(), other); err == nil || !strings.Contains(err.Error(), "other inputs") {
+		t.Errorf("other inputs: %v", err)
+	}
+	other = o
+	other.Rules.Partitions = 9
+	if _, err := Run(context.Background(), other); err == nil || !strings.Contains(err.Error(), "other options") {
+		t.Errorf("other options: %v", err)
+	}
+	sameTree(t, tree(t, o.Out), before)
+
+	foreign := options(t, paths...)
+	writeFile(t, filepath.Join(foreign.Out, "mine.txt"), "keep")
+	runError(t, foreign)
+	sameTree(t, tree(t, foreign.Out), map[string]string{"mine.txt": "keep"})
+
+	// The input is not what this command reads.
+	for _, path := range []string{o.Out, filepath.Join(t.TempDir(), "absent"), writeFile(t, filepath.Join(t.TempDir(), "x.txt"), "text")} {
+		runError(t, options(t, path))
+	}
+	unfinished := t.TempDir()
+	folder, err := stage.Begin(durable.OS, unfinished, stage.Identity{Stage: "convert"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder.Close()
+	if err := runError(t, options(t, unfinished)); !strings.Contains(err, "has not finished") {
+		t.Error(err)
+	}
+}
+
+func TestEmptyConvertedFolder(t *testing.T) {
+	o := options(t, converted(t, nil, nil))
+	if s := mustRun(t, o); s.Read != 0 || s.Partitions != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s, err := Check(context.Background(), CheckOptions{Dir: o.Out}); err != nil || s.Findings != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	good := Options{Paths: []string{"x"}, Out: "o"}
+	if err := good.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*Options){
+		"no input":   func(o *Options) { o.Paths = nil },
+		"no output":  func(o *Options) { o.Out = "" },
+		"jobs":       func(o *Options) { o.Jobs = -1 },
+		"partitions": func(o *Options) { o.Rules.Partitions = maxPartitions + 1 },
+		"by":         func(o *Options) { o.Rules.By = "name" },
+		"shared":     func(o *Options) { o.Rules.SharedDeviceUsers = -1 },
+		"hot":        func(o *Options) { o.Rules.Hot = -1 },
+		"memory":     func(o *Options) { o.Memory = MinMemory - 1 },
+		"collisions": func(o *Options) { o.Rules.Collisions = "x" },
+		"compress":   func(o *Options) { o.Rules.Compress = "x" },
+	} {
+		o := good
+		change(&o)
+		if o.Validate() == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if _, err := Run(context.Background(), o); err == nil {
+			t.Errorf("%s: runs", name)
+		}
+	}
+}

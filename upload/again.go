@@ -1,0 +1,259 @@
+package upload
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"export2batch/internal/eventfile"
+	"export2batch/internal/finding"
+	"export2batch/internal/stage"
+)
+
+const retryDir = "retry"
+
+// round is one sending of everything that was set aside before: the folders
+// STATE/retry/NNN, written as partition would, and STATE/retry/NNN.upload.
+func round(state string, n int) (dir, roundState string) {
+	dir = filepath.Join(state, retryDir, fmt.Sprintf("%03d", n))
+	return dir, dir + ".upload"
+}
+
+// lastRound is the number of the latest round that is written, 0 for none.
+func lastRound(state string) (int, error) {
+	for n := 1; ; n++ {
+		dir, _ := round(state, n)
+		_, err := stage.Load(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, stage.ErrNotStage), errors.Is(err, stage.ErrUnfinished):
+			return n - 1, nil
+		case err != nil:
+			return 0, err
+		}
+	}
+}
+
+// retryStatus is the account of the rounds, each inside the one before; nil
+// when there is none.
+func retryStatus(state string) (*Status, error) {
+	last, err := lastRound(state)
+	if err != nil {
+		return nil, err
+	}
+	var out *Status
+	for n := last; n > 0; n-- {
+		dir, roundState := round(state, n)
+		s, err := ReadStatus(dir, roundState)
+		if isNoState(err) { // written, and not begun
+			m, merr := stage.Load(dir)
+			if err = merr; err == nil {
+				for _, f := range m.Files {
+					s.Read += f.Events
+				}
+				s.Pending, s.State = s.Read, roundState
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.Retry, out = out, &s
+	}
+	return out, nil
+}
+
+// Again sends what an upload set aside, as it now stands in STATE/rejected,
+// where the field "text" may have been mended: Options are those of the upload.
+// An upload that is not complete is refused. What is set aside once more can be
+// mended in STATE/retry/NNN.upload/rejected and is sent by the next call;
+// stopped, the same call goes on. Everything that Run guarantees holds for each
+// such round, but for the order against events that were accepted before.
+func Again(ctx context.Context, o Options) (Status, error) {
+	if err := o.Validate(); err != nil {
+		return Status{}, err
+	}
+	plain := o
+	o = o.withDefaults()
+	if t, ok := o.Transport.(*http.Transport); ok {
+		t.CloseIdleConnections() // only Run of the round sends
+	}
+	dest, err := parseDestination(o.URL)
+	if err != nil {
+		return Status{}, err
+	}
+	parts, err := loadPartitions(o.Dir)
+	if err != nil {
+		return Status{}, err
+	}
+	if _, err := peekFolder(parts, o.State); err != nil {
+		return Status{}, err // a new state folder must not be made for this
+	}
+	f, err := openFolder(o, parts, dest)
+	if err != nil {
+		return Status{}, err
+	}
+	err = sendRound(ctx, plain, o, parts, f)
+	if cerr := f.close(); err == nil {
+		err = cerr
+	}
+	s, serr := ReadStatus(o.Dir, o.State)
+	return s, also(err, serr)
+}
+
+func sendRound(ctx context.Context, plain, o Options, parts *partitions, f *folder) error {
+	if sum := f.state.summary(); !sum.Complete() {
+		return fmt.Errorf("%d events of the upload are pending: let upload send them first (%w)", sum.Pending, ErrIncomplete)
+	}
+	n, err := lastRound(o.State)
+	if err != nil {
+		return err
+	}
+	from, state := parts, f.state
+	if n > 0 {
+		dir, roundState := round(o.State, n)
+		if from, err = loadPartitions(dir); err != nil {
+			return err
+		}
+		was, err := peekFolder(from, roundState)
+		if isNoState(err) {
+			return runRound(ctx, plain, dir, roundState)
+		}
+		if err != nil {
+			return err
+		}
+		if state = was.state; len(state.pending()) > 0 {
+			return runRound(ctx, plain, dir, roundState)
+		}
+		f = was
+	}
+	if state.summary().Rejected == 0 {
+		return nil
+	}
+	dir, roundState := round(o.State, n+1)
+	if err := writeRound(o, from, state, filepath.Join(f.path, rejectedDir), dir, n+1); err != nil {
+		return err
+	}
+	return runRound(ctx, plain, dir, roundState)
+}
+
+func runRound(ctx context.Context, o Options, dir, state string) error {
+	o.Dir, o.State = dir, state
+	_, err := Run(ctx, o)
+	return err
+}
+
+// writeRound makes a partition folder of what was set aside, in the order of
+// the partitions.
+func writeRound(o Options, parts *partitions, state *state, rejected, dir string, n int) error {
+	out, err := stage.Begin(o.FS, dir, stage.Identity{Stage: "partition", Version: o.Version, Options: map[string]int{"retry": n}})
+	if err != nil {
+		return err
+	}
+	defer out.Close() // its lock only; Finish has closed all that was written
+	counts := stage.Counts{}
+	keep := map[string]bool{}
+	var m stage.Manifest
+	for i := range parts.list {
+		list := state.parts[i].rejects
+		if len(list) == 0 {
+			continue
+		}
+		p := &parts.list[i]
+		lines, err := mended(filepath.Join(rejected, p.name+".ndjson"), list)
+		if err != nil {
+			return err
+		}
+		info, err := writeEvents(o, out, "partitions/"+p.name+eventfile.Zstd.Suffix(), lines)
+		if err != nil {
+			return err
+		}
+		counts.Read += info.Events
+		counts.Written += info.Events
+		keep[info.Name] = true
+		m.Files = append(m.Files, info)
+	}
+	if m.Counts, err = json.Marshal(counts); err != nil {
+		return err
+	}
+	return out.Finish(m, keep)
+}
+
+func writeEvents(o Options, out *stage.Folder, name string, lines [][]byte) (eventfile.Info, error) {
+	w, err := eventfile.Create(o.FS, out.File(name), name, eventfile.Zstd)
+	if err != nil {
+		return eventfile.Info{}, err
+	}
+	defer w.Abort()
+	for _, l := range lines {
+		if err := w.Write(append(l, '\n')); err != nil {
+			return eventfile.Info{}, err
+		}
+		var e struct {
+			Time int64 `json:"time"`
+		}
+		json.Unmarshal(l, &e) // what is no event is set aside again
+		w.Count(e.Time)
+	}
+	return w.Commit()
+}
+
+// mended reads the set-aside events of a partition as they now stand, in the
+// order of the partition.
+func mended(path string, list []rejected) ([][]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	want := wanted(list)
+	type mendedLine struct {
+		event int64
+		text  []byte
+	}
+	var lines []mendedLine
+	in := bufio.NewReader(file)
+	for n := int64(1); len(want) > 0; n++ {
+		line, err := in.ReadBytes('\n')
+		if err == io.EOF && len(bytes.TrimSpace(line)) == 0 {
+			return nil, fmt.Errorf("%s: %d of the %d events that were set aside are no longer there: put their lines back, mended or not", path, len(want), len(list))
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		place := finding.Place{File: path, Line: n}
+		event := rejectedEvent(bytes.TrimRight(line, "\r\n"))
+		if _, ok := want[event]; !ok {
+			return nil, fmt.Errorf("%s: not a line that upload set aside, or one for the second time", place)
+		}
+		delete(want, event)
+		var e struct {
+			Text   *string `json:"text"`
+			Base64 []byte  `json:"text_base64"`
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("%s: not a line of a rejected/ file", place)
+		}
+		text := e.Base64
+		if e.Text != nil {
+			text = []byte(*e.Text)
+		}
+		if bytes.ContainsAny(text, "\n\r") {
+			return nil, fmt.Errorf("%s: the text has a line break", place)
+		}
+		lines = append(lines, mendedLine{event, text})
+	}
+	sort.SliceStable(lines, func(i, j int) bool { return lines[i].event < lines[j].event })
+	out := make([][]byte, len(lines))
+	for i := range lines {
+		out[i] = lines[i].text
+	}
+	return out, nil
+}

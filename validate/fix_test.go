@@ -1,0 +1,212 @@
+package validate
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"export2batch/internal/eventfile"
+	"export2batch/internal/finding"
+	"export2batch/internal/stage"
+)
+
+func TestRepairs(t *testing.T) {
+	c := newTestChecker(t, Options{})
+	long := strings.Repeat("ä", 1025)
+	cut := strings.Repeat("ä", 1024)
+	for _, tc := range []struct{ event, want string }{
+		{eventWith("time", `1600000000`), eventWith("time", `1600000000000`)},
+		{eventWith("time", `1600000000123456`), eventWith("time", `1600000000123`)},
+		{eventWith("time", `1600000000123456789`), eventWith("time", `1600000000123`)},
+		{eventWith("user_id", `"unknown"`, "device_id", `"device1"`), eventWith("user_id", ``, "device_id", `"device1"`)},
+		{eventWith("device_id", `"N\u0041"`), eventWith()},
+		{eventWith("platform", `null`, "event_properties", `{"a":null}`), eventWith("event_properties", `{"a":null}`)},
+		{eventWith("platform", `"`+long+`"`), eventWith("platform", `"`+cut+`"`)},
+		{eventWith("event_properties", `{"a" : [ "`+long+`" , 1,"\"`+long+`"], "`+long+`":2 }`), eventWith("event_properties", `{"a" : [ "`+cut+`" , 1,"\"`+cut[:2*1023]+`"], "`+long+`":2 }`)},
+		{eventWith("groups", `{"a":"`+long+`"}`), eventWith("groups", `{"a":"`+cut+`"}`)},
+
+		{eventWith("user_id", `"unknown"`), ""},
+		{eventWith("user_id", `"unknown"`, "device_id", `"abc"`), ""},
+		{eventWith("user_id", `"`+long+`"`, "insert_id", `"`+long+`"`), ""},
+		{eventWith("time", `1600000000.5`), ""},
+		{eventWith("time", `99999999999999999999`), ""},
+		{eventWith("time", `946684799`), ""},
+		{eventWith("time", `-1600000000`), ""},
+		{eventWith("uuid", `null`), ""},
+		{eventWith(), ""},
+		{`nonsense`, ""},
+	} {
+		mustCheck(t, c, tc.event)
+		got, ok := c.repair(nil)
+		if ok != (tc.want != "") || ok && string(got) != tc.want {
+			t.Errorf("%s: %t, %s, want %s", Abbreviate(tc.event), ok, Abbreviate(string(got)), Abbreviate(tc.want))
+		}
+	}
+}
+
+// TestFix writes a copy, which then has no errors.
+func TestFix(t *testing.T) {
+	text := lines(eventWith(), eventWith("time", `1600000000`), eventWith("user_id", `"abc"`, "platform", `null`), eventWith("ip", `null`, "time", ``), "nonsense") +
+		eventWith("insert_id", ``)
+	path := writeFile(t, "a.ndjson", text)
+	dir := filepath.Join(t.TempDir(), "fixed")
+	o := Options{Paths: []string{path}, Fix: dir, Compress: eventfile.None}
+	s, found := run(t, o)
+	want := []string{"2 /time time-unit", "3 /platform type", "3 /user_id id-length", "4  time-missing", "4 /ip type", "5  invalid-json", "6  insert-id-missing"}
+	if got := places(found); !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	for i, severity := range []finding.Severity{finding.Info, finding.Error, finding.Error, finding.Warn, finding.Info, finding.Error, finding.Warn} {
+		if found[i].Severity != severity || strings.HasSuffix(found[i].Message, "; repaired") != (severity == finding.Info) {
+			t.Errorf("finding %d: %v", i, found[i])
+		}
+	}
+	if s.Valid != 4 || s.Invalid != 2 || s.Repaired != 2 || s.Errors != 3 {
+		t.Errorf("summary %+v", s)
+	}
+	files := readFolder(t, dir)
+	if want := lines(eventWith(), eventWith("time", `1600000000000`), eventWith("time", ``), eventWith("insert_id", ``)); files["events/a.ndjson"] != want {
+		t.Errorf("copy %q, want %q", files["events/a.ndjson"], want)
+	}
+	if n := strings.Count(files["rejected/a.ndjson"], "\n"); n != 2 || !strings.Contains(files["rejected/a.ndjson"], `\"platform\":null`) {
+		t.Errorf("set aside %q", files["rejected/a.ndjson"])
+	}
+	m, err := stage.Load(dir)
+	if err != nil || len(m.Files) != 1 || m.Files[0].Events != 4 || *m.Files[0].FirstTime != 1600000000000 {
+		t.Errorf("manifest %+v, %v", m, err)
+	}
+	again, found := run(t, Options{Paths: []string{dir}})
+	if again.Read != 4 || again.Invalid != 0 || again.Errors != 0 {
+		t.Errorf("the copy: %+v, %v", again, found)
+	}
+	same, _ := run(t, o)
+	if same.Errors != s.Errors {
+		t.Errorf("a second run: %+v", same)
+	}
+}
+
+// TestFixDocument writes the events of an array line by line.
+func TestFixDocument(t *testing.T) {
+	path := writeFile(t, "a.json", "[\n "+eventWith("time", ` 1600000000 `)+",\n{ \"event_type\" : \"a b\",\n \"user_id\":\"user1\" ,\"insert_id\":\"j\",\"time\":1600000000000}]")
+	dir := filepath.Join(t.TempDir(), "fixed")
+	s, _ := run(t, Options{Paths: []string{path}, Fix: dir, Compress: eventfile.None})
+	want := lines(eventWith("time", `1600000000000`), eventWith("event_type", `"a b"`, "insert_id", `"j"`))
+	if files := readFolder(t, dir); files["events/a.ndjson"] != want || s.Valid != 2 {
+		t.Errorf("copy %q, want %q", files["events/a.ndjson"], want)
+	}
+}
+
+func TestFixOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"with set-aside": {Paths: []string{"x"}, Fix: "a", SetAside: "b"},
+		"of exports":     {Paths: []string{"x"}, Fix: "a", Schemas: []string{SchemaExport}},
+		"compression":    {Paths: []string{"x"}, Fix: "a", Compress: "lzma"},
+	} {
+		if o.Validate() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// FuzzRepair sees that a repair keeps an event an event and is done at once.
+func FuzzRepair(f *testing.F) {
+	for _, tc := range Examples() {
+		if len(tc.Breaks) < 1<<16 {
+			f.Add([]byte(tc.Breaks))
+		}
+	}
+	c := newTestChecker(f, Options{})
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if _, err := c.check(line); err != nil {
+			t.Fatal(err)
+		}
+		once, ok := c.repair(nil)
+		if !ok {
+			return
+		}
+		if _, err := c.check(once); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.found) == 1 && c.found[0].Rule == ruleInvalidJSON {
+			t.Fatalf("%q became %q", line, once)
+		}
+		if twice, ok := c.repair(nil); ok {
+			t.Errorf("%q became %q, then %q", line, once, twice)
+		}
+	})
+}
+
+// finished makes a stage folder with one event file.
+func finished(t *testing.T, counts string, events ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "converted")
+	folder, err := stage.Begin(osFS(), dir, stage.Identity{Stage: "convert", Version: "1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	const name = "events/a.ndjson"
+	w, err := eventfile.Create(osFS(), folder.File(name), name, eventfile.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write([]byte(lines(events...))); err != nil {
+		t.Fatal(err)
+	}
+	for range events {
+		w.Count(1600000000000)
+	}
+	info, err := w.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := folder.Finish(stage.Manifest{Files: []eventfile.Info{info}, Counts: []byte(counts)}, map[string]bool{name: true}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestManifest compares a stage folder with its manifest.
+func TestManifest(t *testing.T) {
+	const right = `{"read":3,"written":2,"rejected":1,"dropped":0}`
+	first, second := eventWith(), eventWith("insert_id", `"j"`)
+	for name, tc := range map[string]struct {
+		counts string
+		spoil  func(dir string) error
+		want   []string
+	}{
+		"right":          {right, nil, nil},
+		"no account":     {`{}`, nil, nil},
+		"not balanced":   {`{"read":4,"written":2,"rejected":1,"dropped":0}`, nil, []string{"0 /counts manifest-count"}},
+		"other number":   {`{"read":3,"written":3,"rejected":0,"dropped":0}`, nil, []string{"0 /counts/written manifest-count"}},
+		"negative count": {`{"read":-1}`, nil, []string{"0  manifest"}},
+		"changed file": {right, func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "events/a.ndjson"), []byte(lines(first, strings.Replace(second, "user1", "user2", 1))), 0o666)
+		}, []string{"0  manifest-checksum"}},
+		"a line less": {right, func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "events/a.ndjson"), []byte(first+strings.Repeat(" ", len(second)+1)+"\n"), 0o666)
+		}, []string{"0  manifest-checksum", "0  manifest-count"}},
+	} {
+		dir := finished(t, tc.counts, first, second)
+		if tc.spoil != nil {
+			if err := tc.spoil(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, found := run(t, Options{Paths: []string{dir}})
+		if got := places(found); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %q", name, found, tc.want)
+		}
+	}
+	dir := finished(t, right, first, second)
+	if err := os.Remove(filepath.Join(dir, "events/a.ndjson")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), Options{Paths: []string{dir}, Stdin: io.NopCloser(nil)}); err == nil {
+		t.Error("a file that is gone")
+	}
+}

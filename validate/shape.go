@@ -1,0 +1,183 @@
+package validate
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"strings"
+
+	"export2batch/internal/jsonscan"
+)
+
+// The rules about names would have to look at every key of every object of
+// properties. Objects of one kind have the same keys, so what is known of a
+// list of keys is kept under its hash.
+
+// shape is what is known of the keys of an object of properties.
+type shape struct{ flags shapeFlags }
+
+type shapeFlags uint8
+
+const (
+	hasOperation shapeFlags = 1 << iota // $set and the like
+	hasRevenue                          // $revenue or $price
+	hasReserved                         // a name that Amplitude keeps for itself
+)
+
+// eventType is what is known of an event type.
+type eventType struct{ flags typeFlags }
+
+type typeFlags uint8
+
+const (
+	isIdentify typeFlags = 1 << iota
+	isGroupIdentify
+	isReserved
+)
+
+// The names that a set of events has, by what they name.
+const (
+	inEvent = iota // event properties
+	inUser         // user properties
+	ofType         // event types
+	nameKinds
+)
+
+// shapes keeps what a checker has seen. Names that it sees for the first time
+// are in fresh until they are taken.
+type shapes struct {
+	objects [2]map[uint64]*shape
+	types   map[string]*eventType
+	names   [nameKinds]map[string]struct{}
+	fresh   []name
+}
+
+// name is one name that events have.
+type name struct {
+	kind uint8
+	text string
+}
+
+// Bounds of what a checker keeps. What is over them is looked at anew.
+const (
+	maxShapes = 1 << 14
+	maxNames  = 20_000 // of each kind
+)
+
+// noShape is that of an object without keys, or of none.
+var noShape shape
+
+// properties returns the shape of the object with these keys.
+func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) *shape {
+	if len(keys) == 0 {
+		return &noShape
+	}
+	h := hashKeys(text, keys)
+	if known := s.objects[kind][h]; known != nil {
+		return known
+	}
+	known := &shape{}
+	for _, k := range keys {
+		raw := text[k.Start:k.End]
+		n := string(decoded(raw, bytes.IndexByte(raw, '\\') >= 0))
+		known.flags |= nameFlags(n)
+		s.see(kind, n)
+	}
+	if s.objects[kind] == nil || len(s.objects[kind]) == maxShapes {
+		s.objects[kind] = map[uint64]*shape{}
+	}
+	s.objects[kind][h] = known
+	return known
+}
+
+func (s *shapes) eventType(f *jsonscan.Field, text []byte) *eventType {
+	raw := decoded(text[f.Start+1:f.End-1], f.Escaped)
+	if known := s.types[string(raw)]; known != nil {
+		return known
+	}
+	n := string(raw)
+	known := &eventType{}
+	switch {
+	case n == "$identify":
+		known.flags = isIdentify
+	case n == "$groupidentify":
+		known.flags = isGroupIdentify
+	case isReservedName(n):
+		known.flags = isReserved
+	}
+	s.see(ofType, n)
+	if s.types == nil || len(s.types) == maxNames {
+		s.types = map[string]*eventType{}
+	}
+	s.types[n] = known
+	return known
+}
+
+// see notes a name.
+func (s *shapes) see(kind int, n string) {
+	if _, ok := s.names[kind][n]; ok || len(s.names[kind]) > maxNames {
+		return
+	}
+	if s.names[kind] == nil {
+		s.names[kind] = map[string]struct{}{}
+	}
+	s.names[kind][n] = struct{}{}
+	s.fresh = append(s.fresh, name{uint8(kind), n})
+}
+
+// takeFresh returns the names seen since it was called last.
+func (s *shapes) takeFresh() []name {
+	fresh := s.fresh
+	s.fresh = nil
+	return fresh
+}
+
+func nameFlags(n string) (flags shapeFlags) {
+	switch {
+	case isOperation(n):
+		return hasOperation
+	case n == "$revenue" || n == "$price":
+		return hasRevenue
+	case n == "$quantity" || n == "$productId" || n == "$revenueType" || n == "$receipt" || n == "$receiptSig":
+		return 0 // names that Amplitude asks for
+	case isReservedName(n):
+		return hasReserved
+	}
+	return 0
+}
+
+// isReservedName tells the names that Amplitude gives itself.
+func isReservedName(n string) bool {
+	return strings.HasPrefix(n, "$") || strings.HasPrefix(n, "[Amplitude]")
+}
+
+// hashKeys hashes a list of keys, eight bytes at a time.
+func hashKeys(text []byte, keys []jsonscan.Key) uint64 {
+	const a, b = 0xa0761d6478bd642f, 0xe7037ed1a0b428db
+	h := uint64(len(keys))
+	for _, k := range keys {
+		key := text[k.Start:k.End]
+		n := len(key)
+		var first, last uint64
+		switch {
+		case n > 16:
+			for rest := key; len(rest) > 16; rest = rest[8:] {
+				h = mix(h^binary.LittleEndian.Uint64(rest), a)
+			}
+			fallthrough
+		case n >= 8:
+			first, last = binary.LittleEndian.Uint64(key[max(0, n-16):]), binary.LittleEndian.Uint64(key[n-8:])
+		case n >= 4:
+			first, last = uint64(binary.LittleEndian.Uint32(key)), uint64(binary.LittleEndian.Uint32(key[n-4:]))
+		case n > 0:
+			first = uint64(key[0])<<16 | uint64(key[n/2])<<8 | uint64(key[n-1])
+		}
+		h = mix(h^first^a, last^b^uint64(n)<<56)
+	}
+	return h
+}
+
+func mix(x, y uint64) uint64 {
+	high, low := bits.Mul64(x, y)
+	return high ^ low
+}

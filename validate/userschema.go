@@ -1,0 +1,229 @@
+package validate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"export2batch/schemas"
+)
+
+// The names of our own schemas that Options.Schemas takes.
+const (
+	SchemaBatch  = "batch"  // the schema of events and Amplitude's rules
+	SchemaExport = "export" // the schema of raw exports
+)
+
+// userSchema is a schema that events are held against by the library, besides
+// or instead of that of events.
+type userSchema struct {
+	name   string // for messages
+	schema *jsonschema.Schema
+	ours   bool // the schema of exports, whose rules have names
+}
+
+// check holds an event, decoded, against the schema.
+func (u *userSchema) check(c *checker, value any) error {
+	err := validateSafely(u.schema, value)
+	var invalid *jsonschema.ValidationError
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &invalid) {
+		return fmt.Errorf("schema %s: %w", u.name, err)
+	}
+	u.flatten(c, invalid)
+	return nil
+}
+
+// validateSafely turns an endless recursion, which the library panics with,
+// into an error.
+func validateSafely(s *jsonschema.Schema, value any) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case jsonschema.InfiniteLoopError:
+			err = fmt.Errorf("it refers to itself without end: %s", string(v))
+		default:
+			panic(v)
+		}
+	}()
+	err = s.Validate(value)
+	var loop jsonschema.InfiniteLoopError
+	if errors.As(err, &loop) {
+		return fmt.Errorf("it refers to itself without end: %s", string(loop))
+	}
+	return err
+}
+
+func (u *userSchema) flatten(c *checker, v *jsonschema.ValidationError) {
+	keyword := keywordOf(v)
+	if len(v.Causes) > 0 && !isChoice(keyword) {
+		for _, cause := range v.Causes {
+			u.flatten(c, cause)
+		}
+		return
+	}
+	pointer, err := url.PathUnescape(v.InstanceLocation)
+	if err != nil {
+		pointer = v.InstanceLocation
+	}
+	if u.ours {
+		rule, message := describeExport(v, keyword)
+		c.report(rule, c.hide(pointer), message, 1)
+		return
+	}
+	message := v.Message
+	if !c.showValues && !harmless(keyword) {
+		_, place, _ := strings.Cut(v.AbsoluteKeywordLocation, "#")
+		message = "does not meet " + keyword + " at " + place
+	}
+	c.report(ruleUserSchema, u.hide(c, pointer, v.KeywordLocation), message+" of "+u.name, 1)
+}
+
+// harmless tells the keywords whose messages hold nothing of the event.
+func harmless(keyword string) bool {
+	switch keyword {
+	case "type", "required", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "enum", "const", "pattern":
+		return keyword != "const" && keyword != "enum" && keyword != "pattern"
+	}
+	return false
+}
+
+// hide cuts a pointer before the first key that the schema does not name, which
+// may be personal data.
+func (u *userSchema) hide(c *checker, pointer, keywords string) string {
+	if c.showValues {
+		return pointer
+	}
+	shown := ""
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		known := part != "" && strings.Trim(part, "0123456789") == "" // an index, or as good as one
+		known = known || strings.Contains(keywords+"/", "/properties/"+url.PathEscape(part)+"/") || strings.Contains(keywords+"/", "/properties/"+part+"/")
+		if !known && (shown != "" || keysByName[part] == keyUnknown) {
+			return shown
+		}
+		shown += "/" + part
+	}
+	return shown
+}
+
+// describeExport gives the rule and message for what the schema of exports
+// finds.
+func describeExport(v *jsonschema.ValidationError, keyword string) (rule, message string) {
+	_, place, _ := strings.Cut(v.AbsoluteKeywordLocation, "#")
+	switch place {
+	case "/$defs/identified/anyOf":
+		return ruleIDRequired, "has neither user_id nor device_id"
+	case "/$defs/timed/anyOf":
+		return ruleExportTime, "has no time: neither event_time nor one of those that take its place"
+	case "/$defs/time/pattern":
+		return ruleExportTime, "is not a time like 2006-01-02 15:04:05.999999"
+	case "/properties/event_type/minLength":
+		return ruleEventType, "is empty"
+	}
+	return describe(v, keyword)
+}
+
+// exportSchema is the schema of raw exports.
+func exportSchema() (*userSchema, error) {
+	text, err := schemas.Get(schemas.ExportEvent)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := compile(schemas.ExportEvent, text)
+	if err != nil {
+		return nil, err
+	}
+	return &userSchema{name: schemas.ExportEvent, schema: compiled, ours: true}, nil
+}
+
+// maxSchemaBytes is how large a schema file may be.
+const maxSchemaBytes = 16 << 20
+
+// readSchema reads a user's schema.
+func readSchema(path string) (*userSchema, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := compile(filepath.Base(path), text)
+	if err != nil {
+		return nil, fmt.Errorf("schema %s: %w", path, err)
+	}
+	u := &userSchema{name: path, schema: compiled}
+	// Some endless recursions show only when something is checked.
+	for _, probe := range []any{map[string]any{}, []any{}, ""} {
+		var invalid *jsonschema.ValidationError
+		if err := validateSafely(compiled, probe); err != nil && !errors.As(err, &invalid) {
+			return nil, fmt.Errorf("schema %s: %w", path, err)
+		}
+	}
+	return u, nil
+}
+
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSchemaBytes+1))
+	if err == nil && len(text) > maxSchemaBytes {
+		err = fmt.Errorf("%s: a schema of more than 16 MiB is not read", path)
+	}
+	return text, err
+}
+
+// compile compiles a schema of any draft from 4 to 2020-12, the last if it
+// does not say. References must stay inside of it: nothing is fetched.
+func compile(name string, text []byte) (*jsonschema.Schema, error) {
+	if _, err := decode(text); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	address := "schema:///" + url.PathEscape(name)
+	compiler := jsonschema.NewCompiler()
+	compiler.Draft = jsonschema.Draft2020
+	var outside string
+	compiler.LoadURL = func(url string) (io.ReadCloser, error) {
+		outside = url
+		return nil, errors.New("schemas are not fetched")
+	}
+	if err := compiler.AddResource(address, bytes.NewReader(text)); err != nil {
+		return nil, explainCompile(err, outside)
+	}
+	compiled, err := compiler.Compile(address)
+	if err != nil {
+		return nil, explainCompile(err, outside)
+	}
+	return compiled, nil
+}
+
+// explainCompile says what is wrong with a schema in words of our own where
+// the library's do not help.
+func explainCompile(err error, outside string) error {
+	var invalid *jsonschema.ValidationError
+	var loop jsonschema.InfiniteLoopError
+	switch {
+	case outside != "":
+		return fmt.Errorf("it refers to %s, outside of its file: references must stay inside (#/…), nothing is fetched", strings.TrimPrefix(outside, "schema:///"))
+	case errors.As(err, &loop):
+		return fmt.Errorf("it refers to itself without end: %s", string(loop))
+	case errors.As(err, &invalid):
+		for len(invalid.Causes) > 0 {
+			invalid = invalid.Causes[0]
+		}
+		if strings.Contains(invalid.Message, "'regex'") {
+			return fmt.Errorf("%s: the pattern is none that Go's regexp (RE2) knows: it has no look-around and no back-references, and takes linear time for that", invalid.InstanceLocation)
+		}
+		return fmt.Errorf("%s: %s", invalid.InstanceLocation, invalid.Message)
+	}
+	return err
+}
