@@ -247,7 +247,7 @@ func (c *checker) readAll(ctx context.Context) error {
 	c.o.Meter.SetTotal(2 * stored(c.inputs))
 	c.ids = &identityMap{}
 	j := &joiner{ids: c.ids, by: c.rules.By, limit: c.budget.ids()}
-	if c.counts.SharedDevices > maxShared {
+	if c.counts.SharedDevices > MaxSharedListed {
 		j.by = ByUser // who is shared is not listed: devices cannot be followed
 	}
 	var mu sync.Mutex
@@ -296,7 +296,7 @@ func (c *checker) identities(ctx context.Context) error {
 	return c.each(ctx, func(ctx context.Context, i int) error {
 		return c.events(ctx, i, false, func(line int64, e *event) {
 			id, ok := c.ids.identity(c.rules.By, e)
-			if !ok && c.counts.SharedDevices <= maxShared {
+			if !ok && c.counts.SharedDevices <= MaxSharedListed {
 				return // the file changed since it was read: its checksum is a finding
 			}
 			if c.elsewhere(id.root, uint32(i+1)) {

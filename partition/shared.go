@@ -27,13 +27,13 @@ type sharedDevice struct {
 }
 
 const (
-	maxShared  = 20_000 // devices listed; more are only counted
-	sharedName = "identities/shared-devices.ndjson"
+	MaxSharedListed = 20_000 // devices listed; more are only counted
+	sharedName      = "identities/shared-devices.ndjson"
 )
 
 // note adds a device, with its number of users.
 func (s *sharedDevices) note(device uint32, users int) {
-	if len(s.devices) == maxShared {
+	if len(s.devices) == MaxSharedListed {
 		s.devices, s.tooMany = nil, true
 	}
 	if s.tooMany {

@@ -166,7 +166,10 @@ func printPartition(w io.Writer, s partition.Summary, out string) {
 		fmt.Fprintf(w, "  %s identities with very many events have partitions of their own, the last ones\n", progress.Thousands(s.HotIdentities))
 	}
 	if s.SharedDevices > 0 {
-		fmt.Fprintf(w, "  on a shared device the order of anonymous events against those of its users is not guaranteed;\n  these devices are listed in %s\n", filepath.Join(out, "identities"))
+		fmt.Fprintf(w, "  on a shared device the order of anonymous events against those of its users is not guaranteed\n")
+		if s.SharedDevices <= partition.MaxSharedListed {
+			fmt.Fprintf(w, "  these devices are listed in %s\n", filepath.Join(out, "identities"))
+		}
 	}
 	if s.Collisions > 0 {
 		fmt.Fprintf(w, "  %s events had the insert id of another event of their device, see %s\n",
