@@ -94,7 +94,7 @@ func runOptions(ui *ui, c *cli.Context) (o pipeline.Options, err error) {
 	if o.Partition, err = partitionOptions(ui, c); err != nil {
 		return o, err
 	}
-	debug.SetMemoryLimit(o.Partition.Memory * 9 / 10)
+	debug.SetMemoryLimit(partition.RuntimeMemory(o.Partition.Memory))
 	if err := runDestination(ui, c, &o); err != nil {
 		return o, err
 	}
