@@ -11,8 +11,9 @@ import (
 	"io/fs"
 
 	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"export2batch/internal/inflate"
 )
 
 // ErrTooLong is returned by Next for a line of more than MaxLine bytes, which
@@ -32,7 +33,7 @@ func (e *DamageError) Unwrap() error { return e.Err }
 type Lines struct {
 	raw    *countedReader // the stored bytes
 	closer io.Closer
-	text   io.Reader // decompressed
+	text   text // decompressed
 	zst    *zstd.Decoder
 	gzip   *gzipText                     // text, where it is that
 	reopen func() (io.ReadCloser, error) // opens the stored bytes once more; nil where that cannot be
@@ -40,7 +41,7 @@ type Lines struct {
 	rows   *parquetReader                // instead of text
 
 	buf        []byte
-	start, end int // what of buf is not yet delivered
+	start, end int // what of buf is not yet delivered; before it stands inflate.Window of text that was
 	number     int64
 	long       bool  // the line at start goes on past buf
 	err        error // what reading ended with
@@ -48,8 +49,24 @@ type Lines struct {
 
 const (
 	firstBuffer = 256 << 10
+	maxBuffer   = MaxLine + firstBuffer
 	maxWindow   = 128 << 20 // bytes of history zstd may ask for, as the zstd command allows
 )
+
+// text is where lines come from. Append adds to buf, into its free capacity; an
+// error comes with what stands before it. What was added before is still there,
+// as far back as inflate.Window.
+type text interface {
+	Append(buf []byte) ([]byte, error)
+}
+
+// readText takes text from a Reader.
+type readText struct{ io.Reader }
+
+func (r readText) Append(buf []byte) ([]byte, error) {
+	n, err := r.Read(buf[len(buf):cap(buf)])
+	return buf[:len(buf)+n], err
+}
 
 // Lines opens the input. Damage at its very start is reported by Next.
 func (in *Input) Lines() (*Lines, error) { return in.lines(sha256.New()) }
@@ -99,12 +116,9 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 		gz, err := newGzipText(stored, 0)
 		l.gzip = gz
 		switch {
-		case errors.Is(err, gzip.ErrHeader):
+		case errors.Is(err, errNotGzip):
 			l.err = &DamageError{Reason: "the gzip data is damaged at its start", Err: err}
 			return
-		case err == io.EOF: // cut inside the name that stands in front
-			err = io.ErrUnexpectedEOF
-			fallthrough
 		case err != nil:
 			l.err = damage(err)
 			return
@@ -116,13 +130,13 @@ func (l *Lines) decode(kind Kind, r io.Reader) {
 			l.err = damage(err)
 			return
 		}
-		l.text, l.zst = dec, dec
+		l.text, l.zst = readText{dec}, dec
 	case ZipArchive:
 		l.err = &DamageError{Reason: "a zip archive cannot be read from here: give the file itself"}
 	case ParquetFile:
 		l.err = &DamageError{Reason: "Parquet cannot be read from here, only from a file: give the file itself"}
 	default:
-		l.text = r
+		l.text = readText{r}
 	}
 	if l.err == nil {
 		for l.err == nil && l.end < len(bom) {
@@ -183,22 +197,23 @@ func (l *Lines) Next() ([]byte, error) {
 // fill reads more text behind what is not yet delivered.
 func (l *Lines) fill() {
 	if l.end == len(l.buf) {
-		if l.start > len(l.buf)/2 || l.start > 0 && l.end-l.start <= len(l.buf)/2 {
-			l.end = copy(l.buf, l.buf[l.start:l.end])
-		} else {
-			grown := make([]byte, min(2*len(l.buf), MaxLine+firstBuffer))
-			l.end = copy(grown, l.buf[l.start:l.end])
-			l.buf = grown
+		kept := max(0, min(l.start, l.end-inflate.Window))
+		buf := l.buf
+		if l.end-kept > len(l.buf)/2 && len(l.buf) < maxBuffer {
+			buf = make([]byte, min(2*len(l.buf), maxBuffer))
 		}
-		l.start = 0
+		l.end = copy(buf, l.buf[kept:l.end])
+		l.start -= kept
+		l.buf = buf
 	}
 	for l.err == nil {
-		n, err := l.text.Read(l.buf[l.end:])
-		l.end += n
+		was := l.end
+		buf, err := l.text.Append(l.buf[:l.end])
+		l.end = len(buf)
 		if err != nil {
 			l.err = damage(err)
 		}
-		if n > 0 {
+		if l.end > was {
 			return
 		}
 	}
@@ -224,7 +239,6 @@ func (l *Lines) CopyLong(w io.Writer) (n int64, err error) {
 			l.start++
 			break
 		}
-		l.start, l.end = 0, 0
 		if l.err != nil {
 			l.long = false
 			if l.err == io.EOF {
@@ -253,7 +267,6 @@ func (l *Lines) Read(p []byte) (int, error) {
 		if l.err != nil {
 			return 0, l.err
 		}
-		l.start, l.end = 0, 0
 		if l.fill(); l.start == l.end {
 			return 0, l.err
 		}
@@ -327,11 +340,11 @@ func damage(err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		reason = "the data is cut short"
-	case errors.Is(err, gzip.ErrHeader):
+	case errors.Is(err, errNotGzip):
 		reason = "bytes that are not gzip stand behind the gzip data"
-	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
+	case errors.Is(err, errGzipChecksum), errors.Is(err, zip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
 		reason = "the checksum does not match: events of this input may be damaged"
-	case errors.As(err, &corrupt):
+	case errors.As(err, &corrupt), errors.Is(err, inflate.ErrCorrupt):
 		reason = "the compressed data is damaged"
 	case errors.Is(err, zip.ErrAlgorithm):
 		reason = "the archive packs this member in an unknown way"
