@@ -128,17 +128,19 @@ func TestInputInPieces(t *testing.T) {
 // that says what happened.
 func TestCutAtEveryByte(t *testing.T) {
 	text := texts()["lines"][:6000]
-	data := deflate(t, text, 6)
-	longest := 0
-	for n := range data {
-		got, _, err := inflate(bytes.NewReader(data[:n]), 1000)
-		if err != io.ErrUnexpectedEOF || !bytes.HasPrefix(text, got) || len(got) < longest {
-			t.Fatalf("cut at %d of %d: %d bytes, error %v", n, len(data), len(got), err)
+	for _, level := range []int{flate.NoCompression, 6} {
+		data := deflate(t, text, level)
+		longest := 0
+		for n := range data {
+			got, _, err := inflate(bytes.NewReader(data[:n]), 1000)
+			if err != io.ErrUnexpectedEOF || !bytes.HasPrefix(text, got) || len(got) < longest {
+				t.Fatalf("level %d, cut at %d of %d: %d bytes, error %v", level, n, len(data), len(got), err)
+			}
+			longest = len(got)
 		}
-		longest = len(got)
-	}
-	if longest != len(text) {
-		t.Errorf("all but the last byte give %d of %d bytes", longest, len(text))
+		if longest != len(text) {
+			t.Errorf("level %d: all but the last byte give %d of %d bytes", level, longest, len(text))
+		}
 	}
 }
 
@@ -208,7 +210,7 @@ func TestCorrupt(t *testing.T) {
 			}
 		}, "", false},
 	} {
-		for _, padding := range []int{30, 4000} { // near the end of the input, and in the fast loop
+		for _, padding := range []int{9, 4000} { // near the end of the input, and in the fast loop
 			var w bitWriter
 			c.write(&w)
 			got, _, err := inflate(bytes.NewReader(append(w.flush(), make([]byte, padding)...)), 1000)
