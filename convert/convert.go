@@ -213,51 +213,76 @@ func (r *run) convert(ctx context.Context) error {
 	r.o.Meter.SetTotal(total)
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(r.o.Jobs)
+	// Waiting for the disk is done aside, so that the next inputs are read meanwhile.
+	commits, cctx := errgroup.WithContext(gctx)
+	commits.SetLimit(r.o.Jobs + maxCommits)
 	for i := range r.set.Inputs {
-		if gctx.Err() != nil {
+		if cctx.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			if err := r.input(gctx, i); err != nil {
-				return fmt.Errorf("%s: %w", r.set.Inputs[i].Place(0), err)
+			commit, err := r.input(cctx, i)
+			if err == nil && commit != nil {
+				commits.Go(func() error { return r.named(i, commit()) })
 			}
-			return nil
+			return r.named(i, err)
 		})
 	}
-	if err := group.Wait(); err != nil {
+	err, commitErr := group.Wait(), commits.Wait()
+	if commitErr != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = commitErr
+	}
+	if err != nil {
 		return err
 	}
 	return ctx.Err()
 }
 
-// input converts the i-th input, unless an earlier run has.
-func (r *run) input(ctx context.Context, i int) error {
+// maxCommits is how many inputs may wait for the disk beside those that are
+// read.
+const maxCommits = 4
+
+// named says which input an error comes from.
+func (r *run) named(i int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", r.set.Inputs[i].Place(0), err)
+}
+
+// input converts the i-th input, unless an earlier run has. What is left to
+// do is to call commit, if it is not nil.
+func (r *run) input(ctx context.Context, i int) (commit func() error, err error) {
 	in := &r.set.Inputs[i]
 	repeatable := in.Size >= 0 || in.Member != "" // all but standard input
 	rec := &r.records[i]
 	if repeatable {
 		done, err := r.folder.Done(in.Key(), rec)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if done {
 			r.o.Meter.Add(0, max(0, in.Size))
 			for _, f := range rec.Findings {
 				r.report(f)
 			}
-			return r.judge(in, rec)
+			return nil, r.judge(in, rec)
 		}
 	}
-	if err := r.convertInput(ctx, in, rec, i >= r.eventInputs); err != nil {
-		return err
+	c, err := r.convertInput(ctx, in, rec, i >= r.eventInputs)
+	if err != nil {
+		return nil, err
 	}
 	if err := r.judge(in, rec); err != nil {
-		return err
+		c.abort()
+		return nil, err
 	}
-	if !repeatable {
-		return nil
-	}
-	return r.folder.Record(in.Key(), rec)
+	return func() error {
+		if err := c.commit(); err != nil || !repeatable {
+			return err
+		}
+		return r.folder.Record(in.Key(), rec)
+	}, nil
 }
 
 func (r *run) report(f finding.Finding) {

@@ -33,7 +33,8 @@ type conversion struct {
 	in     *source.Input
 	rec    *record
 	mapper *mapper
-	merged bool // a file of Options.MergedIDs
+	merged bool  // a file of Options.MergedIDs
+	pairs  int64 // lines of identities, once there will be no more
 
 	events     *eventfile.Writer
 	identities *eventfile.Writer
@@ -43,43 +44,88 @@ type conversion struct {
 	cut        []byte // a line that was cut off
 }
 
-// convertInput converts one input into its files. When it fails, none of them
-// stands under its final name.
-func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record, merged bool) (err error) {
-	c := &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged}
+// convertInput converts one input into its files, which have no names before
+// commit. When it fails, nothing is left of them.
+func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record, merged bool) (c *conversion, err error) {
+	c = &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged}
+	defer func() {
+		if err != nil {
+			c.abort()
+			c = nil
+		}
+	}()
 	suffix := r.o.Compress.Suffix()
 	name := "events/" + in.Name + suffix
 	if c.events, err = eventfile.Create(r.folder.FS, r.folder.File(name), name, r.o.Compress); err != nil {
-		return err
+		return c, err
 	}
-	defer c.events.Abort()
 	name = "identities/" + in.Name + suffix
 	if c.identities, err = eventfile.Create(r.folder.FS, r.folder.File(name), name, r.o.Compress); err != nil {
-		return err
+		return c, err
 	}
-	defer c.identities.Abort()
-	defer func() {
-		if c.rejected != nil {
-			c.rejected.Abort()
-		}
-	}()
 	lines, err := in.Lines()
 	if err != nil {
-		return err
+		return c, err
 	}
-	defer lines.Close()
+	defer lines.Close() // it was only read
 	if err := c.read(ctx, lines); err != nil {
-		return err
+		return c, err
 	}
 	size, sum, err := lines.Sum()
 	if err != nil {
-		return err
+		return c, err
 	}
 	if in.Size >= 0 && in.Kind != source.Unknown && size < in.Size && len(rec.Findings) == 0 {
-		return fmt.Errorf("only %d of %d bytes could be read", size, in.Size)
+		return c, fmt.Errorf("only %d of %d bytes could be read", size, in.Size)
 	}
 	rec.Input = stage.Input{Name: in.File, Member: in.Member, Size: size, SHA256: sum}
-	return c.commit()
+	return c, c.end()
+}
+
+// end says that nothing more is written, and notes what there was.
+func (c *conversion) end() error {
+	c.rec.HasInsertIDKey = c.mapper.hasIDKey || c.in.InsertID == source.Present
+	c.rec.Summary.InsertIDs, c.rec.Summary.Lost = c.mapper.insertIDs, c.mapper.lostCounts()
+	c.rec.Summary.GroupIdentifies = c.mapper.made
+	if r := c.mapper.ruled; r != nil {
+		c.rec.Summary.MappedIDs, c.rec.Summary.UnmappedIDs = r.mapped, r.unmapped
+	}
+	c.pairs = c.mapper.pairs.n
+	c.mapper, c.out, c.aside, c.cut = nil, nil, nil, nil // the memory is wanted for the next input
+	if err := c.identities.End(); err != nil {
+		return err
+	}
+	return c.events.End()
+}
+
+// commit gives the files their names. The events come last: with them the
+// input is done.
+func (c *conversion) commit() (err error) {
+	defer c.abort()
+	if c.rejected != nil {
+		if err := c.rejected.Commit(); err != nil {
+			return err
+		}
+	}
+	if c.rec.Identities, err = c.identities.Commit(); err != nil {
+		return err
+	}
+	c.rec.Identities.Events = c.pairs
+	c.rec.Events, err = c.events.Commit()
+	return err
+}
+
+// abort removes what has no name yet.
+func (c *conversion) abort() {
+	if c.events != nil {
+		c.events.Abort()
+	}
+	if c.identities != nil {
+		c.identities.Abort()
+	}
+	if c.rejected != nil {
+		c.rejected.Abort()
+	}
 }
 
 // read takes every line to where it belongs.
@@ -269,27 +315,5 @@ func (c *conversion) flush() error {
 	c.out = c.out[:0]
 	err := c.identities.Write(c.mapper.pairs.lines)
 	c.mapper.pairs.lines = c.mapper.pairs.lines[:0]
-	return err
-}
-
-// commit gives the files their names. The events come last: with them the
-// input is done.
-func (c *conversion) commit() (err error) {
-	c.rec.HasInsertIDKey = c.mapper.hasIDKey || c.in.InsertID == source.Present
-	c.rec.Summary.InsertIDs, c.rec.Summary.Lost = c.mapper.insertIDs, c.mapper.lostCounts()
-	c.rec.Summary.GroupIdentifies = c.mapper.made
-	if r := c.mapper.ruled; r != nil {
-		c.rec.Summary.MappedIDs, c.rec.Summary.UnmappedIDs = r.mapped, r.unmapped
-	}
-	if c.rejected != nil {
-		if err := c.rejected.Commit(); err != nil {
-			return err
-		}
-	}
-	if c.rec.Identities, err = c.identities.Commit(); err != nil {
-		return err
-	}
-	c.rec.Identities.Events = c.mapper.pairs.n
-	c.rec.Events, err = c.events.Commit()
 	return err
 }

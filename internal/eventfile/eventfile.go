@@ -127,14 +127,25 @@ func (w *Writer) Count(time int64) {
 // CountUntimed notes one written event without a time.
 func (w *Writer) CountUntimed() { w.info.Events++ }
 
-// Commit makes the file durable under its name.
-func (w *Writer) Commit() (Info, error) {
+// End says that nothing more is written. What is left for Commit is to wait
+// for the disk, so another goroutine may be the one that calls it.
+func (w *Writer) End() error {
 	if err := w.end(); err != nil {
 		w.Abort()
-		return Info{}, err
+		return err
 	}
+	w.end = func() error { return nil }
 	w.done()
 	w.done = func() {}
+	return nil
+}
+
+// Commit makes the file durable under its name, after End if that was not
+// called.
+func (w *Writer) Commit() (Info, error) {
+	if err := w.End(); err != nil {
+		return Info{}, err
+	}
 	if err := w.file.Commit(); err != nil {
 		return Info{}, err
 	}

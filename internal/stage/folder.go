@@ -32,10 +32,14 @@ type Folder struct {
 	finished *Manifest
 	release  func() error
 
-	mu     sync.Mutex
-	log    durable.Handle
-	done   map[string]json.RawMessage
-	broken error // what a write to log failed with: nothing may follow a torn line
+	mu      sync.Mutex
+	log     durable.Handle
+	done    map[string]json.RawMessage
+	broken  error // what a write to log failed with: nothing may follow a torn line
+	written int   // lines of log since it was opened
+
+	syncing sync.Mutex // held by the goroutine that syncs log, and guards synced
+	synced  int        // how many of the written lines are durable
 }
 
 type header struct {
@@ -187,20 +191,55 @@ func (f *Folder) Record(key string, v any) error {
 	if err != nil {
 		return err
 	}
+	n, err := f.write(append(line, '\n'))
+	if err != nil {
+		return err
+	}
+	if err := f.syncTo(n); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.done[key] = data
+	return nil
+}
+
+// write appends a line to the log and returns how many it then has.
+func (f *Folder) write(line []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.broken != nil {
-		return f.broken
+		return 0, f.broken
 	}
-	if _, err := f.log.Write(append(line, '\n')); err != nil {
+	if _, err := f.log.Write(line); err != nil {
 		f.broken = fmt.Errorf("write %s: %w", unfinishedName, err)
-		return f.broken
+		return 0, f.broken
+	}
+	f.written++
+	return f.written, nil
+}
+
+// syncTo makes the first n lines of the log durable. One sync does for all
+// that were written while the one before went on.
+func (f *Folder) syncTo(n int) error {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	if f.synced >= n {
+		return nil
+	}
+	f.mu.Lock()
+	written, err := f.written, f.broken
+	f.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	if err := f.log.Sync(); err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.broken = fmt.Errorf("sync %s: %w", unfinishedName, err)
 		return f.broken
 	}
-	f.done[key] = data
+	f.synced = written
 	return nil
 }
 
