@@ -100,82 +100,84 @@ func fault(at int, reason string) error { return &SyntaxError{Offset: at, Reason
 // order, and validates the whole text. For many objects with the same keys a
 // Scanner is faster.
 func Fields(dst []Field, text []byte) ([]Field, error) {
-	return scanObject(dst, text, nil)
-}
-
-// scanObject is Fields, with the keys of a Scanner if there is one.
-func scanObject(dst []Field, text []byte, keys *Scanner) ([]Field, error) {
 	if uint64(len(text)) > math.MaxUint32 {
 		return dst, fault(0, "text of 4 GiB or more")
 	}
 	base := len(dst)
-	i := skipSpace(text, 0)
-	if i == len(text) {
-		return dst, fault(i, "no value")
-	}
-	if text[i] != '{' {
-		return dst, fault(i, "not an object")
-	}
-	i = skipSpace(text, i+1)
-	if i < len(text) && text[i] == '}' {
-		return dst, end(text, i+1)
+	i, empty, err := open(text)
+	if err != nil || empty {
+		return dst, err
 	}
 	var seen keySet
-	last := noKey
 	for {
 		f := Field{ID: noKey}
-		if next := keys.follows(last, text, i); next != noKey {
-			f.ID = next
-			f.KeyStart = uint32(i + 1)
-			i += len(keys.keys[next].literal)
-			f.KeyEnd = uint32(i - 2)
-			f.KeyEscaped = keys.keys[next].escaped
-		} else {
-			if i >= len(text) {
-				return dst, fault(i, "text ends inside an object")
-			}
-			if text[i] != '"' {
-				return dst, fault(i, "a key is expected")
-			}
-			stop, escaped, err := skipString(text, i+1)
-			if err != nil {
-				return dst, err
-			}
-			f.KeyStart, f.KeyEnd, f.KeyEscaped = uint32(i+1), uint32(stop), escaped
-			if i, err = colon(text, stop+1); err != nil {
-				return dst, err
-			}
-			f.ID = keys.learn(last, text, &f)
-		}
-		last = f.ID
-		var err error
-		if i, err = f.value(text, i, keys); err != nil {
+		if i, err = f.key(text, i); err != nil {
 			return dst, err
 		}
-		if len(dst)-base == MaxMembers {
-			return dst, fault(int(f.KeyStart), "more than 100000 keys")
+		if i, err = f.value(text, i, nil); err != nil {
+			return dst, err
 		}
 		dst = append(dst, f)
-		if !seen.addID(f.ID) && !seen.add(text, dst[base:]) {
-			return dst, fault(int(f.KeyStart), "a key occurs twice")
+		if err = seen.check(text, dst[base:]); err != nil {
+			return dst, err
 		}
-		if i = skipSpace(text, i); i >= len(text) {
-			return dst, fault(i, "text ends inside an object")
-		}
-		switch text[i] {
-		case ',':
-			i = skipSpace(text, i+1)
-		case '}':
-			return dst, end(text, i+1)
-		default:
-			return dst, fault(i, "a comma or closing brace is expected")
+		var done bool
+		if i, done, err = behind(text, i); err != nil || done {
+			return dst, err
 		}
 	}
 }
 
+// open returns where the first key of an object begins, unless it is empty.
+func open(text []byte) (i int, empty bool, err error) {
+	i = skipSpace(text, 0)
+	if i == len(text) {
+		return i, false, fault(i, "no value")
+	}
+	if text[i] != '{' {
+		return i, false, fault(i, "not an object")
+	}
+	i = skipSpace(text, i+1)
+	if i < len(text) && text[i] == '}' {
+		return i, true, end(text, i+1)
+	}
+	return i, false, nil
+}
+
+// key scans the member's key, which starts at text[i], and returns where its
+// value starts.
+func (f *Field) key(text []byte, i int) (value int, err error) {
+	if i >= len(text) {
+		return i, fault(i, "text ends inside an object")
+	}
+	if text[i] != '"' {
+		return i, fault(i, "a key is expected")
+	}
+	stop, escaped, err := skipString(text, i+1)
+	if err != nil {
+		return i, err
+	}
+	f.KeyStart, f.KeyEnd, f.KeyEscaped = uint32(i+1), uint32(stop), escaped
+	return colon(text, stop+1)
+}
+
+// behind goes on behind a member, to the next one or to the end of the text.
+func behind(text []byte, i int) (next int, done bool, err error) {
+	if i = skipSpace(text, i); i >= len(text) {
+		return i, false, fault(i, "text ends inside an object")
+	}
+	switch text[i] {
+	case ',':
+		return skipSpace(text, i+1), false, nil
+	case '}':
+		return i, true, end(text, i+1)
+	}
+	return i, false, fault(i, "a comma or closing brace is expected")
+}
+
 // value scans the member's value, which starts at text[i], and returns the
 // offset behind it.
-func (f *Field) value(text []byte, i int, keys *Scanner) (stop int, err error) {
+func (f *Field) value(text []byte, i int, inner *Inner) (stop int, err error) {
 	f.Start = uint32(i)
 	if i >= len(text) {
 		return i, fault(i, "text ends where a value is expected")
@@ -194,7 +196,7 @@ func (f *Field) value(text []byte, i int, keys *Scanner) (stop int, err error) {
 		i, err = skipNumber(text, i)
 		f.Kind = Number
 	default:
-		i, f.Depth, f.Kind, f.Traits, err = skipValue(text, i, 1, keys.noteInner())
+		i, f.Depth, f.Kind, f.Traits, err = skipValue(text, i, 1, inner)
 	}
 	f.End = uint32(i)
 	return i, err

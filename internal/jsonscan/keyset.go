@@ -17,6 +17,20 @@ const (
 	idWords = maxKeys / 64
 )
 
+// check takes the last of fields, and refuses it when its key is not new or
+// there are too many.
+func (s *keySet) check(text []byte, fields []Field) error {
+	last := len(fields) - 1
+	f := &fields[last]
+	if last == MaxMembers {
+		return fault(int(f.KeyStart), "more than 100000 keys")
+	}
+	if !s.addID(f.ID) && !s.add(text, fields) {
+		return fault(int(f.KeyStart), "a key occurs twice")
+	}
+	return nil
+}
+
 // addID reports that a numbered key is new. Otherwise add decides.
 func (s *keySet) addID(id uint16) bool {
 	if id >= maxKeys || s.names != nil {

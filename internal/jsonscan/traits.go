@@ -64,3 +64,14 @@ func (in *Inner) Of(f *Field) []Key {
 	}
 	return in.keys[first:in.next]
 }
+
+// carry adds those of keys that stand between from and to, moved by delta. It
+// looks at them from next on, and returns where it came to.
+func (in *Inner) carry(keys []Key, next int, from, to, delta uint32) int {
+	for ; next < len(keys) && keys[next].Start < to; next++ {
+		if keys[next].Start > from {
+			in.keys = append(in.keys, Key{keys[next].Start + delta, keys[next].End + delta})
+		}
+	}
+	return next
+}
