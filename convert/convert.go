@@ -196,6 +196,7 @@ type run struct {
 	folder      *stage.Folder
 	set         *source.Set
 	records     []record
+	buffers     sync.Pool // of *[]byte, see takeBuffer
 
 	mu      sync.Mutex // guards the sink and what follows
 	withID  string     // an input whose lines have the key $insert_id

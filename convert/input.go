@@ -27,6 +27,20 @@ type record struct {
 
 const flushAt = 256 << 10 // bytes of output held back
 
+// takeBuffer returns memory for output, which giveBuffer takes back.
+func (r *run) takeBuffer() []byte {
+	if b, ok := r.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, 2*flushAt)
+}
+
+func (r *run) giveBuffer(b []byte) {
+	if cap(b) == 2*flushAt { // not one that grew for long lines
+		r.buffers.Put(&b)
+	}
+}
+
 // conversion is one input on its way.
 type conversion struct {
 	run    *run
@@ -47,7 +61,7 @@ type conversion struct {
 // convertInput converts one input into its files, which have no names before
 // commit. When it fails, nothing is left of them.
 func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record, merged bool) (c *conversion, err error) {
-	c = &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged}
+	c = &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged, out: r.takeBuffer()}
 	defer func() {
 		if err != nil {
 			c.abort()
@@ -91,6 +105,7 @@ func (c *conversion) end() error {
 		c.rec.Summary.MappedIDs, c.rec.Summary.UnmappedIDs = r.mapped, r.unmapped
 	}
 	c.pairs = c.mapper.pairs.n
+	c.run.giveBuffer(c.out)
 	c.mapper, c.out, c.aside, c.cut = nil, nil, nil, nil // the memory is wanted for the next input
 	if err := c.identities.End(); err != nil {
 		return err

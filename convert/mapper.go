@@ -42,6 +42,7 @@ const (
 type mapper struct {
 	rules    Rules
 	scanner  jsonscan.Scanner
+	plans    jsonscan.Scanner       // for what plan holds
 	meanings []meaning              // by the scanner's numbers
 	rare     meaning                // of a key without one
 	at       [slots]*jsonscan.Field // the fields of the line with a slot, or nil
@@ -159,7 +160,12 @@ func (m *mapper) scan(line []byte) (err error) {
 	}
 	for i := range fields {
 		f := &fields[i]
-		g := m.meaningOf(line, f)
+		g := &m.rare
+		if int(f.ID) < len(m.meanings) {
+			g = &m.meanings[f.ID]
+		} else {
+			g = m.meaningOf(line, f)
+		}
 		if g.slot == insertID {
 			m.hasIDKey = true
 		}

@@ -1,6 +1,10 @@
 package convert
 
-import "export2batch/internal/jsonscan"
+import (
+	"bytes"
+
+	"export2batch/internal/jsonscan"
+)
 
 // maxPairs and maxPairBytes bound the memory of a pairSet. When one is reached
 // the set is emptied, and a pair may be written again, which does no harm.
@@ -13,18 +17,19 @@ const (
 // {"user_id","device_id","amplitude_id"}, absent where null, and
 // {"amplitude_id","merged_amplitude_id"}.
 type pairSet struct {
-	seen  map[string]struct{}
-	size  int    // bytes in seen
-	lines []byte // not yet taken
-	key   []byte
-	n     int64
-	last  int // bytes of lines that the last line added
+	seen   map[string]struct{}
+	size   int    // bytes in seen
+	lines  []byte // not yet taken
+	key    []byte // of the line that was added last
+	before []byte // of the one before
+	n      int64
+	last   int // bytes of lines that the last line added
 }
 
 // add notes the ids of one line. Equal ids in different spelling (an escape
 // here, none there) are two pairs.
 func (p *pairSet) add(line []byte, user, device, amplitude *jsonscan.Field) {
-	p.key, p.last = p.key[:0], 0
+	p.before, p.key, p.last = p.key, p.before[:0], 0
 	open := byte('{')
 	for _, id := range [...]struct {
 		key   string
@@ -46,7 +51,9 @@ func (p *pairSet) add(line []byte, user, device, amplitude *jsonscan.Field) {
 		return
 	}
 	p.key = append(p.key, '}', '\n')
-	p.note()
+	if !bytes.Equal(p.key, p.before) { // most lines have the ids of the one before
+		p.note()
+	}
 }
 
 // addMerged notes that two Amplitude IDs are one user:
@@ -81,6 +88,6 @@ func (p *pairSet) undo() {
 	delete(p.seen, string(p.lines[len(p.lines)-p.last:]))
 	p.size -= p.last
 	p.lines = p.lines[:len(p.lines)-p.last]
-	p.last = 0
+	p.key, p.last = p.key[:0], 0
 	p.n--
 }

@@ -12,7 +12,7 @@ func (m *mapper) appendPlan(dst, line []byte, f *jsonscan.Field) (plan []byte, f
 		return append(dst, f.Value(line)...), true // wrong, for validate to find
 	}
 	text := f.Value(line)
-	members, err := jsonscan.Fields(nil, text)
+	members, err := m.plans.Fields(text)
 	if err != nil {
 		// A key twice, which only the outermost object is checked for: validate finds it.
 		return append(dst, text...), true

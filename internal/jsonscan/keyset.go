@@ -26,10 +26,12 @@ func (s *keySet) check(text []byte, fields []Field) error {
 		return fault(int(f.KeyStart), "more than 100000 keys")
 	}
 	if !s.addID(f.ID) && !s.add(text, fields) {
-		return fault(int(f.KeyStart), "a key occurs twice")
+		return twice(f)
 	}
 	return nil
 }
+
+func twice(f *Field) error { return fault(int(f.KeyStart), "a key occurs twice") }
 
 // addID reports that a numbered key is new. Otherwise add decides.
 func (s *keySet) addID(id uint16) bool {

@@ -93,13 +93,17 @@ func (s *Scanner) scan(dst []Field, text []byte) ([]Field, error) {
 			for next < len(was) && was[next].End < same {
 				next++
 			}
+			if len(dst)+next-first > MaxMembers {
+				next = first // too many, but which is the first of these?
+			}
 			if next > first {
 				n := len(dst)
 				dst = append(dst, was[first:next]...)
 				for ; n < len(dst); n++ {
-					dst[n].move(delta)
-					if err := seen.check(text, dst[:n+1]); err != nil {
-						return dst, err
+					f := &dst[n]
+					f.move(delta)
+					if !seen.addID(f.ID) && !seen.add(text, dst[:n+1]) {
+						return dst, twice(f)
 					}
 				}
 				end := was[next-1].End
