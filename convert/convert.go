@@ -149,7 +149,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 		return Summary{}, err
 	}
 	set, events, err := o.expand(source.Options{
-		Stdin: o.Stdin, Except: o.Except, Parquet: &source.ParquetOptions{Columns: columns, Workers: o.Jobs},
+		Stdin: o.Stdin, Except: o.Except, LongLines: 1, Parquet: &source.ParquetOptions{Columns: columns, Workers: o.Jobs},
 	})
 	if err != nil {
 		return Summary{}, err

@@ -203,6 +203,29 @@ func TestLongLine(t *testing.T) {
 	}
 }
 
+// TestLongRejectedLine keeps a bad line over LongLine as it is, and one that is
+// just as long as that in quotes.
+func TestLongRejectedLine(t *testing.T) {
+	fits := "x" + strings.Repeat(`"`, source.LongLine-1)
+	text := fits + "\n" + fits + "y\n" + numbered(1)[0] + "\n"
+	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(text))
+	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
+	if r.files["events/a.ndjson"] != events(numbered(1)...) || r.RejectedBy[ruleInvalidJSON] != 2 || r.Rejected != 2 {
+		t.Errorf("%+v", r.Summary)
+	}
+	const raw = "rejected/a.line-2.raw"
+	if r.files[raw] != fits+"y" {
+		t.Errorf("%d bytes kept of %d", len(r.files[raw]), len(fits)+1)
+	}
+	lines := strings.Split(r.files["rejected/a.ndjson"], "\n")
+	if !strings.HasSuffix(lines[0], `,"text":"x`+strings.Repeat(`\"`, source.LongLine-1)+`"}`) {
+		t.Errorf("the first line is kept as %.200s", lines[0])
+	}
+	if want := `"line":2,"rule":"invalid-json","reason":"byte 1: not an object: the line is kept in ` + raw + `","raw":"` + raw + `"}`; !strings.HasSuffix(lines[1], want) {
+		t.Errorf("%s\nwant %s", lines[1], want)
+	}
+}
+
 // A disk that is full while a long line is streamed aside leaves nothing of it.
 func TestLongLineOnFullDisk(t *testing.T) {
 	if testing.Short() {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
@@ -188,6 +190,15 @@ func (c *conversion) line(line []byte, number int64) error {
 	if c.merged {
 		return c.mergedLine(line, number)
 	}
+	if len(line) > flushAt { // neither the output before it nor memory it outgrew shall lie beside it
+		if err := c.flush(); err != nil {
+			return err
+		}
+		if len(line) > source.LongLine {
+			runtime.GC() // or the memory of the last such line would wait until twice as much is in use
+		}
+		c.out = slices.Grow(c.out, len(line)+flushAt)
+	}
 	out, v := c.mapper.event(c.out, line)
 	c.out = out
 	s := &c.rec.Summary
@@ -254,6 +265,12 @@ func (c *conversion) badRow(line []byte, number int64, bad *source.RowError) err
 
 // setAside keeps a line that cannot become an event, with the reason.
 func (c *conversion) setAside(number int64, rule, reason string, line []byte) error {
+	if len(line) > source.LongLine { // quoted it could take twice its memory
+		return c.setAsideRaw(number, rule, func(f io.Writer, name string) (string, error) {
+			_, err := f.Write(line)
+			return reason + ": the line is kept in " + name, err
+		})
+	}
 	place := c.in.Place(number)
 	c.report(place, rule, reason)
 	c.aside = finding.AppendRejected(c.aside[:0], place, rule, reason, line)
@@ -278,26 +295,36 @@ func (c *conversion) writeAside() (err error) {
 
 // longLine streams a line over source.MaxLine into a file of its own.
 func (c *conversion) longLine(lines *source.Lines) error {
-	place := c.in.Place(lines.Number())
-	name := fmt.Sprintf("rejected/%s.line-%d.raw", c.in.Name, place.Line)
+	c.rec.Summary.Read++
+	c.rec.Summary.Reject(ruleTooLong)
+	return c.setAsideRaw(lines.Number(), ruleTooLong, func(f io.Writer, name string) (reason string, err error) {
+		size, err := lines.CopyLong(f)
+		if errors.As(err, new(*source.DamageError)) {
+			err = nil // it shows again at the next line
+		}
+		return fmt.Sprintf("the line has %d bytes, more than %d, and is kept in %s", size, source.MaxLine, name), err
+	})
+}
+
+// setAsideRaw keeps a line as it is in a file of its own, which write fills.
+func (c *conversion) setAsideRaw(number int64, rule string, write func(f io.Writer, name string) (reason string, err error)) error {
+	place := c.in.Place(number)
+	name := fmt.Sprintf("rejected/%s.line-%d.raw", c.in.Name, number)
 	f, err := durable.Create(c.run.folder.FS, c.run.folder.File(name))
 	if err != nil {
 		return err
 	}
 	defer f.Abort()
-	size, err := lines.CopyLong(f)
-	if err != nil && !errors.As(err, new(*source.DamageError)) {
-		return err // damage shows again at the next line
+	reason, err := write(f, name)
+	if err != nil {
+		return err
 	}
 	if err := f.Commit(); err != nil {
 		return err
 	}
 	c.rec.Rejected = append(c.rec.Rejected, name)
-	c.rec.Summary.Read++
-	c.rec.Summary.Reject(ruleTooLong)
-	reason := fmt.Sprintf("the line has %d bytes, more than %d, and is kept in %s", size, source.MaxLine, name)
-	c.report(place, ruleTooLong, reason)
-	c.aside = finding.AppendRejectedRaw(c.aside[:0], place, ruleTooLong, reason, name)
+	c.report(place, rule, reason)
+	c.aside = finding.AppendRejectedRaw(c.aside[:0], place, rule, reason, name)
 	return c.writeAside()
 }
 
@@ -328,6 +355,9 @@ func (c *conversion) flush() error {
 		return err
 	}
 	c.out = c.out[:0]
+	if cap(c.out) > 2*flushAt {
+		c.out = c.run.takeBuffer()
+	}
 	err := c.identities.Write(c.mapper.pairs.lines)
 	c.mapper.pairs.lines = c.mapper.pairs.lines[:0]
 	return err

@@ -39,7 +39,7 @@ func rules() []rule {
 		{whichEvents, "group-identify", "synthesise makes $groupidentify events of group_properties that changed (`drop`)", func(r *R) *string { return &r.GroupIdentify }, nil},
 
 		{whoseEvents, "ids", "what is done to user and device ids: `trim`, lower, or trim,lower", func(r *R) *string { return &r.IDs }, nil},
-		{whoseEvents, "user-map", "new user ids from a CSV `FILE` of old,new", func(r *R) *string { return &r.UserMap }, nil},
+		{whoseEvents, "user-map", "new user ids from a `FILE` of old,new (CSV or Parquet)", func(r *R) *string { return &r.UserMap }, nil},
 		{whoseEvents, "device-map", "new device ids, likewise (`FILE`)", func(r *R) *string { return &r.DeviceMap }, nil},
 		{whoseEvents, "unmapped", "events whose id is not in its map: `keep` (as they are), drop or reject", func(r *R) *string { return &r.Unmapped }, nil},
 		{whoseEvents, "pseudonym-key-file", "replace ids by their HMAC-SHA256 with the key in `FILE`", func(r *R) *string { return &r.PseudonymKeyFile }, nil},

@@ -33,6 +33,10 @@ type Options struct {
 	Except string
 	// Parquet says how Parquet files are read; nil: each is a finding.
 	Parquet *ParquetOptions
+	// LongLines is how many of the inputs may hold a line over LongLine at once;
+	// readers of others wait. 0: all. It bounds memory where each line is done
+	// with before the next, and no reader waits for another.
+	LongLines int
 }
 
 // Expand finds the inputs that args name, in the order of args; within a
@@ -51,6 +55,12 @@ func Expand(args []string, o Options) (*Set, error) {
 	}
 	if len(e.set.Inputs) == 0 && len(e.set.Findings) == 0 && !e.stage {
 		return nil, fmt.Errorf("nothing to read in %s: no zip, gzip, zstd, Parquet or JSON files%s", strings.Join(args, ", "), ignoredHint(e.set.Ignored))
+	}
+	if o.LongLines > 0 {
+		turns := make(chan struct{}, o.LongLines)
+		for i := range e.set.Inputs {
+			e.set.Inputs[i].turns = turns
+		}
 	}
 	return &e.set, nil
 }

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"runtime"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
@@ -39,6 +40,9 @@ type Lines struct {
 	reopen func() (io.ReadCloser, error) // opens the stored bytes once more; nil where that cannot be
 	again  io.Closer                     // what reopen gave
 	rows   *parquetReader                // instead of text
+
+	turns   chan struct{} // see Input
+	hasTurn bool
 
 	buf        []byte
 	start, end int // what of buf is not yet delivered; before it stands inflate.Window of text that was
@@ -88,7 +92,7 @@ func (in *Input) lines(sum hash.Hash) (*Lines, error) {
 	if in.parquet != nil {
 		return in.parquetLines(&countedReader{r: r, sum: sum}, r)
 	}
-	l := &Lines{raw: &countedReader{r: r, sum: sum}, closer: r, buf: make([]byte, firstBuffer)}
+	l := &Lines{raw: &countedReader{r: r, sum: sum}, closer: r, turns: in.turns, buf: make([]byte, firstBuffer)}
 	if in.Size >= 0 || in.Member != "" {
 		l.reopen = in.open
 	}
@@ -198,13 +202,15 @@ func (l *Lines) Next() ([]byte, error) {
 func (l *Lines) fill() {
 	if l.end == len(l.buf) {
 		kept := max(0, min(l.start, l.end-inflate.Window))
-		buf := l.buf
-		if l.end-kept > len(l.buf)/2 && len(l.buf) < maxBuffer {
-			buf = make([]byte, min(2*len(l.buf), maxBuffer))
+		text := l.buf[kept:l.end]
+		if len(text) > len(l.buf)/2 && len(l.buf) < maxBuffer {
+			l.grow()
+		} else if len(text) <= firstBuffer/2 && len(l.buf) > LongLine {
+			l.buf = make([]byte, firstBuffer)
+			l.endTurn()
 		}
-		l.end = copy(buf, l.buf[kept:l.end])
+		l.end = copy(l.buf, text)
 		l.start -= kept
-		l.buf = buf
 	}
 	for l.err == nil {
 		was := l.end
@@ -216,6 +222,31 @@ func (l *Lines) fill() {
 		if l.end > was {
 			return
 		}
+	}
+}
+
+// grow makes room for a longer line. Beyond LongLine it makes all the room
+// there may be, so that no smaller ones lie about beside it.
+func (l *Lines) grow() {
+	size := min(2*len(l.buf), maxBuffer)
+	if size > LongLine {
+		size = maxBuffer
+		if l.turns != nil && !l.hasTurn {
+			l.turns <- struct{}{}
+			l.hasTurn = true
+		}
+	}
+	if size > LongLine {
+		l.buf = nil
+		runtime.GC() // what other long lines have left
+	}
+	l.buf = make([]byte, size)
+}
+
+func (l *Lines) endTurn() {
+	if l.hasTurn {
+		<-l.turns
+		l.hasTurn = false
 	}
 }
 
@@ -316,6 +347,7 @@ func (l *Lines) Sum() (size int64, sum string, err error) {
 
 // Close releases the input.
 func (l *Lines) Close() error {
+	l.endTurn()
 	if l.zst != nil {
 		l.zst.Close()
 	}

@@ -27,6 +27,9 @@ import (
 // Amplitude takes requests of 20 MB, so no event can be longer.
 const MaxLine = 32 << 20
 
+// LongLine is from where on a line is long for Options.LongLines, in bytes.
+const LongLine = 4 << 20
+
 // Kind is what the first bytes of an input say it is.
 type Kind uint8
 
@@ -88,6 +91,7 @@ type Input struct {
 	// InsertID tells whether a Parquet file has a column of insert ids.
 	InsertID Presence
 
+	turns   chan struct{} // filled by each reader with a line over LongLine; nil: none waits
 	open    func() (io.ReadCloser, error)
 	parquet *parquetFile // of a Parquet file; nil otherwise
 }
