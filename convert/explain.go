@@ -82,7 +82,7 @@ func Explain(rules Rules, line []byte) (Explanation, error) {
 	out, v := m.event(nil, line)
 	x := Explanation{Rule: v.rule, Reason: v.reason, Steps: t.steps, Made: m.made}
 	switch v.kind {
-	case rejected:
+	case refused:
 		x.Outcome = "rejected"
 		return x, nil
 	case dropped:

@@ -63,7 +63,7 @@ func compare(t *testing.T, m *mapper, line []byte) {
 		if len(out) > 0 {
 			t.Errorf("%s\nnot an event, but wrote %s", line, out)
 		}
-		if v.kind == rejected && (v.rule == "" || v.reason == "") {
+		if v.kind == refused && (v.rule == "" || v.reason == "") {
 			t.Errorf("%s\nset aside without a reason", line)
 		}
 		return

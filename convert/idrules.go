@@ -91,7 +91,7 @@ func (r *ruled) mapIDs(line []byte) ([]byte, verdict) {
 		case Drop:
 			return line, verdict{kind: dropped, rule: c.unmapped}
 		case Reject:
-			return line, verdict{kind: rejected, rule: c.unmapped, reason: name + " is not in its map"}
+			return line, verdict{kind: refused, rule: c.unmapped, reason: name + " is not in its map"}
 		}
 	}
 	return line, verdict{}

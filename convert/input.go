@@ -8,10 +8,10 @@ import (
 	"runtime"
 	"slices"
 
-	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/jsonscan"
+	"export2batch/internal/rejected"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
@@ -54,16 +54,15 @@ type conversion struct {
 
 	events     *eventfile.Writer
 	identities *eventfile.Writer
-	rejected   *durable.File // made when the first line is set aside
+	rejected   *rejected.File
 	out        []byte
-	aside      []byte
 	cut        []byte // a line that was cut off
 }
 
 // convertInput converts one input into its files, which have no names before
 // commit. When it fails, nothing is left of them.
 func (r *run) convertInput(ctx context.Context, in *source.Input, rec *record, merged bool) (c *conversion, err error) {
-	c = &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged, out: r.takeBuffer()}
+	c = &conversion{run: r, in: in, rec: rec, mapper: newMapper(r.program), merged: merged, rejected: rejected.For(r.folder, in), out: r.takeBuffer()}
 	defer func() {
 		if err != nil {
 			c.abort()
@@ -108,7 +107,7 @@ func (c *conversion) end() error {
 	}
 	c.pairs = c.mapper.pairs.n
 	c.run.giveBuffer(c.out)
-	c.mapper, c.out, c.aside, c.cut = nil, nil, nil, nil // the memory is wanted for the next input
+	c.mapper, c.out, c.cut = nil, nil, nil // the memory is wanted for the next input
 	if err := c.identities.End(); err != nil {
 		return err
 	}
@@ -119,11 +118,10 @@ func (c *conversion) end() error {
 // input is done.
 func (c *conversion) commit() (err error) {
 	defer c.abort()
-	if c.rejected != nil {
-		if err := c.rejected.Commit(); err != nil {
-			return err
-		}
+	if _, err := c.rejected.Commit(); err != nil {
+		return err
 	}
+	c.rec.Rejected = c.rejected.Names()
 	if c.rec.Identities, err = c.identities.Commit(); err != nil {
 		return err
 	}
@@ -140,9 +138,7 @@ func (c *conversion) abort() {
 	if c.identities != nil {
 		c.identities.Abort()
 	}
-	if c.rejected != nil {
-		c.rejected.Abort()
-	}
+	c.rejected.Abort()
 }
 
 // read takes every line to where it belongs.
@@ -215,7 +211,7 @@ func (c *conversion) line(line []byte, number int64) error {
 	case mergedIDs:
 		s.MergedIDLines++
 		s.MergedIDFiles = 1
-	case rejected:
+	case refused:
 		s.Read++
 		s.Reject(v.rule)
 		if err := c.setAside(number, v.rule, v.reason, line); err != nil {
@@ -265,67 +261,27 @@ func (c *conversion) badRow(line []byte, number int64, bad *source.RowError) err
 
 // setAside keeps a line that cannot become an event, with the reason.
 func (c *conversion) setAside(number int64, rule, reason string, line []byte) error {
-	if len(line) > source.LongLine { // quoted it could take twice its memory
-		return c.setAsideRaw(number, rule, func(f io.Writer, name string) (string, error) {
-			_, err := f.Write(line)
-			return reason + ": the line is kept in " + name, err
-		})
-	}
 	place := c.in.Place(number)
 	c.report(place, rule, reason)
-	c.aside = finding.AppendRejected(c.aside[:0], place, rule, reason, line)
-	return c.writeAside()
+	return c.rejected.Line(place, rule, reason, line)
 }
 
 func (c *conversion) report(place finding.Place, rule, reason string) {
 	c.run.report(finding.Finding{Place: place, Rule: rule, Severity: finding.Error, Message: reason})
 }
 
-func (c *conversion) writeAside() (err error) {
-	if c.rejected == nil {
-		name := "rejected/" + c.in.Name + ".ndjson"
-		if c.rejected, err = durable.Create(c.run.folder.FS, c.run.folder.File(name)); err != nil {
-			return err
-		}
-		c.rec.Rejected = append(c.rec.Rejected, name)
-	}
-	_, err = c.rejected.Write(c.aside)
-	return err
-}
-
 // longLine streams a line over source.MaxLine into a file of its own.
 func (c *conversion) longLine(lines *source.Lines) error {
+	size, kept, err := rejected.CopyLong(c.run.folder, lines, c.in)
+	if err != nil {
+		return err
+	}
 	c.rec.Summary.Read++
 	c.rec.Summary.Reject(ruleTooLong)
-	return c.setAsideRaw(lines.Number(), ruleTooLong, func(f io.Writer, name string) (reason string, err error) {
-		size, err := lines.CopyLong(f)
-		if errors.As(err, new(*source.DamageError)) {
-			err = nil // it shows again at the next line
-		}
-		return fmt.Sprintf("the line has %d bytes, more than %d, and is kept in %s", size, source.MaxLine, name), err
-	})
-}
-
-// setAsideRaw keeps a line as it is in a file of its own, which write fills.
-func (c *conversion) setAsideRaw(number int64, rule string, write func(f io.Writer, name string) (reason string, err error)) error {
-	place := c.in.Place(number)
-	name := fmt.Sprintf("rejected/%s.line-%d.raw", c.in.Name, number)
-	f, err := durable.Create(c.run.folder.FS, c.run.folder.File(name))
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	reason, err := write(f, name)
-	if err != nil {
-		return err
-	}
-	if err := f.Commit(); err != nil {
-		return err
-	}
-	c.rec.Rejected = append(c.rec.Rejected, name)
-	c.report(place, rule, reason)
-	c.aside = finding.AppendRejectedRaw(c.aside[:0], place, rule, reason, name)
-	return c.writeAside()
+	place := c.in.Place(lines.Number())
+	reason := fmt.Sprintf("the line has %d bytes, more than %d, and is kept in %s", size, source.MaxLine, kept)
+	c.report(place, ruleTooLong, reason)
+	return c.rejected.Raw(place, ruleTooLong, reason, kept)
 }
 
 // damaged notes that an input cannot be read further, or only from a later

@@ -10,8 +10,8 @@ import (
 // verdict is what became of a line.
 type verdict struct {
 	kind   verdictKind
-	rule   string // rejected: the rule; dropped: the reason it is counted under
-	reason string // rejected: for people
+	rule   string // refused: the rule; dropped: the reason it is counted under
+	reason string // refused: for people
 	time   int64  // written: ms since the epoch
 	before int64  // written: how many events that are no line's stand before it
 }
@@ -20,7 +20,7 @@ type verdictKind uint8
 
 const (
 	written verdictKind = iota
-	rejected
+	refused
 	dropped
 	mergedIDs // a line of a merged-ID file, which is no event
 )
@@ -81,7 +81,7 @@ func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
 		m.ruled.begin()
 	}
 	if err := m.scan(line); err != nil {
-		return dst, verdict{kind: rejected, rule: ruleInvalidJSON, reason: err.Error()}
+		return dst, verdict{kind: refused, rule: ruleInvalidJSON, reason: err.Error()}
 	}
 	typ := m.at[eventType]
 	if m.isMerged() {
@@ -89,12 +89,12 @@ func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
 		return dst, verdict{kind: mergedIDs}
 	}
 	if typ == nil || typ.Kind != jsonscan.String || typ.End-typ.Start == 2 {
-		return dst, verdict{kind: rejected, rule: ruleEventType, reason: "event_type is missing, empty or not a string"}
+		return dst, verdict{kind: refused, rule: ruleEventType, reason: "event_type is missing, empty or not a string"}
 	}
 	identify := m.identifyKind(line, typ)
 	for _, s := range []slot{userID, deviceID} {
 		if !usableID(line, m.at[s]) {
-			return dst, verdict{kind: rejected, rule: ruleInvalidID, reason: exportNames[s] + " is neither a string nor a whole number"}
+			return dst, verdict{kind: refused, rule: ruleInvalidID, reason: exportNames[s] + " is neither a string nor a whole number"}
 		}
 	}
 	if m.ruled != nil {
@@ -108,10 +108,10 @@ func (m *mapper) event(dst, line []byte) ([]byte, verdict) {
 		return dst, verdict{kind: dropped, rule: identify}
 	}
 	if m.at[userID] == nil && m.at[deviceID] == nil {
-		return dst, verdict{kind: rejected, rule: ruleNoID, reason: "neither user_id nor device_id"}
+		return dst, verdict{kind: refused, rule: ruleNoID, reason: "neither user_id nor device_id"}
 	}
 	ms, v := m.time(line)
-	if v.kind == rejected {
+	if v.kind == refused {
 		return dst, v
 	}
 	if m.ruled == nil {

@@ -239,7 +239,7 @@ func TestLinesSetAside(t *testing.T) {
 		{exportLine("device_id", ""), ruleNoID},
 	} {
 		event, v, m := mapLine(Rules{}, tt.line)
-		if v.kind != rejected || v.rule != tt.rule || v.reason == "" || event != "" {
+		if v.kind != refused || v.rule != tt.rule || v.reason == "" || event != "" {
 			t.Errorf("%.100q: verdict %d %s %q, want %s", tt.line, v.kind, v.rule, v.reason, tt.rule)
 		}
 		if len(m.lostCounts()) > 0 || len(m.insertIDs) > 0 {

@@ -278,10 +278,10 @@ func (r *ruled) object(line []byte, s slot, o *objectRules, identify string, ms 
 		return line, verdict{}
 	}
 	if err := e.open(line, f); err != nil {
-		return line, verdict{kind: rejected, rule: ruleProperties, reason: name + " " + err.Error() + ", so no rule can change it"}
+		return line, verdict{kind: refused, rule: ruleProperties, reason: name + " " + err.Error() + ", so no rule can change it"}
 	}
 	collided := func(rule string) ([]byte, verdict) {
-		return line, verdict{kind: rejected, rule: ruleCollision, reason: "--" + rule + " gives two of " + name + " the same name"}
+		return line, verdict{kind: refused, rule: ruleCollision, reason: "--" + rule + " gives two of " + name + " the same name"}
 	}
 	if keeps && !r.addKept(line, e) {
 		return collided("keep")
@@ -289,7 +289,7 @@ func (r *ruled) object(line []byte, s slot, o *objectRules, identify string, ms 
 	if o.byName() {
 		collision, err := r.byName(e, o, name, identify != "" && s == userProperties)
 		if err != nil {
-			return line, verdict{kind: rejected, rule: ruleProperties, reason: name + " " + err.Error() + ", so no rule can change it"}
+			return line, verdict{kind: refused, rule: ruleProperties, reason: name + " " + err.Error() + ", so no rule can change it"}
 		}
 		if collision {
 			return collided("property-rename")
@@ -306,7 +306,7 @@ func (r *ruled) object(line []byte, s slot, o *objectRules, identify string, ms 
 				e.values, err = appendResult(e.values, result)
 			}
 			if err != nil {
-				return line, verdict{kind: rejected, rule: ruleExpression, reason: "--property-set " + r.sets[i].name + ": " + plainError(err)}
+				return line, verdict{kind: refused, rule: ruleExpression, reason: "--property-set " + r.sets[i].name + ": " + plainError(err)}
 			}
 			e.put(r.sets[i].name, e.values[start:len(e.values):len(e.values)])
 			r.trace.made(name+"."+r.sets[i].name, "an expression", "property-set")

@@ -124,7 +124,7 @@ func TestMutatedLinesLikeReference(t *testing.T) {
 			return
 		}
 	}
-	if kinds[written] < 250 || kinds[rejected] < 250 || kinds[dropped] < 10 {
+	if kinds[written] < 250 || kinds[refused] < 250 || kinds[dropped] < 10 {
 		t.Errorf("outcomes %v: the lines are too much alike to say anything", kinds)
 	}
 }

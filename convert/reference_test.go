@@ -37,14 +37,14 @@ type outcome struct {
 func reference(rules Rules, line []byte) outcome {
 	export, ok := decodeLine(line)
 	if !ok {
-		return outcome{kind: rejected}
+		return outcome{kind: refused}
 	}
 	eventType := stringOf(export["event_type"])
 	if export["event_type"] == "" && export["merge_time"] != "" && export["merged_amplitude_id"] != "" {
 		return outcome{kind: mergedIDs}
 	}
 	if eventType == "" {
-		return outcome{kind: rejected}
+		return outcome{kind: refused}
 	}
 	event, used := map[string]string{}, map[string]bool{}
 	if id, _ := idOf(export["user_id"]); id != "" && strings.Contains(rules.IDs, "trim") { // the only --ids of ruleSets
@@ -56,7 +56,7 @@ func reference(rules Rules, line []byte) outcome {
 	for _, key := range []string{"user_id", "device_id"} {
 		id, ok := idOf(export[key])
 		if !ok {
-			return outcome{kind: rejected}
+			return outcome{kind: refused}
 		}
 		if id != "" {
 			event[key] = id
@@ -69,7 +69,7 @@ func reference(rules Rules, line []byte) outcome {
 		return outcome{kind: dropped}
 	}
 	if len(event) == 0 {
-		return outcome{kind: rejected}
+		return outcome{kind: refused}
 	}
 	if rules.SessionEvents == "drop" && (eventType == "session_start" || eventType == "session_end") {
 		sessions = true
@@ -80,14 +80,14 @@ func reference(rules Rules, line []byte) outcome {
 		}
 		ms, ok := referenceTime(stringOf(export[key]))
 		if !ok {
-			return outcome{kind: rejected}
+			return outcome{kind: refused}
 		}
 		event["time"] = ms
 		used[key] = true
 		break
 	}
 	if event["time"] == "" {
-		return outcome{kind: rejected}
+		return outcome{kind: refused}
 	}
 	if ms, _ := strconv.ParseInt(event["time"], 10, 64); sessions || rules.Since != "" && ms < millis(rules.Since) || rules.Until != "" && ms >= millis(rules.Until) {
 		return outcome{kind: dropped}

@@ -148,7 +148,7 @@ func (r *ruled) shape(line []byte, identify string, ms int64) ([]byte, verdict) 
 		at[userID], at[deviceID] = r.plain[0], r.plain[1]
 		result, err := r.eval.run(r.where, line, &at, ms)
 		if err != nil {
-			return line, verdict{kind: rejected, rule: ruleExpression, reason: "--where: " + plainError(err)}
+			return line, verdict{kind: refused, rule: ruleExpression, reason: "--where: " + plainError(err)}
 		}
 		if result != true {
 			r.trace.step("where", "false: dropped")

@@ -30,12 +30,12 @@ func (m *mapper) time(line []byte) (int64, verdict) {
 			ms, ok = parseTime(text)
 		}
 		if !ok {
-			return 0, verdict{kind: rejected, rule: ruleTime, reason: exportNames[s] + " is not a time like 2006-01-02 15:04:05.999999"}
+			return 0, verdict{kind: refused, rule: ruleTime, reason: exportNames[s] + " is not a time like 2006-01-02 15:04:05.999999"}
 		}
 		m.at[s] = nil
 		return ms, verdict{}
 	}
-	return 0, verdict{kind: rejected, rule: ruleNoTime, reason: "no event_time, nor another time to take its place"}
+	return 0, verdict{kind: refused, rule: ruleNoTime, reason: "no event_time, nor another time to take its place"}
 }
 
 // parseTime reads YYYY-MM-DD HH:MM:SS with a fraction of any length and a zone

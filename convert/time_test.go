@@ -76,7 +76,7 @@ func TestUnreadableTimes(t *testing.T) {
 	} {
 		// Another time would be a guess: only an absent one is replaced.
 		_, v, _ := mapLine(Rules{}, exportLine("event_time", value, "client_event_time", `"2023-01-02 03:04:05"`))
-		if v.kind != rejected || v.rule != ruleTime {
+		if v.kind != refused || v.rule != ruleTime {
 			t.Errorf("%s: verdict %d %s, want %s", value, v.kind, v.rule, ruleTime)
 		}
 	}
@@ -97,7 +97,7 @@ func TestTimeFallsBack(t *testing.T) {
 			all[2*n-1] = absent
 		}
 		line := exportLine(append(all, "client_upload_time", `"1970-01-01 00:00:05"`)...)
-		if _, v, _ := mapLine(Rules{}, line); v.kind != rejected || v.rule != ruleNoTime {
+		if _, v, _ := mapLine(Rules{}, line); v.kind != refused || v.rule != ruleNoTime {
 			t.Errorf("%s: verdict %d %s, want %s", line, v.kind, v.rule, ruleNoTime)
 		}
 	}

@@ -18,7 +18,7 @@ var layers = map[string][]string{
 		"internal/finding", "internal/jsonscan", "internal/progress", "internal/source"},
 
 	// Stages meet in files, never in code.
-	"convert":        {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/source", "internal/stage"},
+	"convert":        {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/rejected", "internal/source", "internal/stage"},
 	"validate":       {"schemas", "internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/rejected", "internal/source", "internal/stage"},
 	"partition":      {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/source", "internal/stage"},
 	"upload":         {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/source", "internal/stage"},
@@ -38,12 +38,13 @@ var layers = map[string][]string{
 
 	"internal/rejected":        {"internal/durable", "internal/finding", "internal/source", "internal/stage"},
 	"internal/report":          {"internal/durable", "internal/finding", "internal/progress"},
-	"internal/source":          {"internal/finding", "internal/stage", "internal/jsonscan", "internal/source/parquet"},
+	"internal/source":          {"internal/finding", "internal/inflate", "internal/stage", "internal/jsonscan", "internal/source/parquet"},
 	"internal/source/parquet":  {"internal/jsonscan"},
 	"internal/stage":           {"internal/durable", "internal/eventfile"},
 	"internal/eventfile":       {"internal/durable"},
 	"internal/finding":         {"internal/jsonscan"},
 	"internal/progress":        {},
+	"internal/inflate":         {},
 	"internal/jsonscan":        {},
 	"internal/durable":         {},
 	"internal/durable/faultfs": {"internal/durable"},

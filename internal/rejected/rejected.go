@@ -1,7 +1,7 @@
 // Package rejected writes the lines that a stage sets aside, as all stages do:
 //
 //	rejected/NAME.ndjson      a line for each, as finding.AppendRejected writes it
-//	rejected/NAME.line-N.raw  a line over source.MaxLine, as it was
+//	rejected/NAME.line-N.raw  a line over source.LongLine, as it was
 //
 // NAME is source.Input.Name. An input of which nothing is set aside has no file.
 package rejected
@@ -9,6 +9,8 @@ package rejected
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 
 	"export2batch/internal/durable"
 	"export2batch/internal/finding"
@@ -23,11 +25,13 @@ type File struct {
 	name   string
 	file   *durable.File // made for the first line
 	line   []byte
+	in     *source.Input
+	raw    []string // the files of long lines
 }
 
 // For starts the file of an input; nothing is written yet.
 func For(folder *stage.Folder, in *source.Input) *File {
-	return &File{folder: folder, name: "rejected/" + in.Name + ".ndjson"}
+	return &File{folder: folder, in: in, name: "rejected/" + in.Name + ".ndjson"}
 }
 
 // Write appends lines in the form of the file.
@@ -40,8 +44,19 @@ func (f *File) Write(lines []byte) (n int, err error) {
 	return f.file.Write(lines)
 }
 
-// Line sets one line aside.
+// Line sets one line aside. A long one is kept as it is: quoted it could take
+// twice its memory.
 func (f *File) Line(p finding.Place, rule, reason string, line []byte) error {
+	if len(line) > source.LongLine {
+		kept, err := keep(f.folder, f.in, p.Line, func(w io.Writer) error {
+			_, err := w.Write(line)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return f.Raw(p, rule, reason+": the line is kept in "+kept, kept)
+	}
 	f.line = finding.AppendRejected(f.line[:0], p, rule, reason, line)
 	_, err := f.Write(f.line)
 	return err
@@ -49,6 +64,7 @@ func (f *File) Line(p finding.Place, rule, reason string, line []byte) error {
 
 // Raw sets aside a line that CopyLong has kept under the name kept.
 func (f *File) Raw(p finding.Place, rule, reason, kept string) error {
+	f.raw = append(f.raw, kept)
 	f.line = finding.AppendRejectedRaw(f.line[:0], p, rule, reason, kept)
 	_, err := f.Write(f.line)
 	return err
@@ -63,6 +79,14 @@ func (f *File) Commit() (name string, err error) {
 	return f.name, f.file.Commit()
 }
 
+// Names are those of the files of an input that is committed, in the folder.
+func (f *File) Names() []string {
+	if f.file == nil {
+		return nil
+	}
+	return append(slices.Clip(f.raw), f.name)
+}
+
 // Abort removes what was written.
 func (f *File) Abort() {
 	if f.file != nil {
@@ -75,15 +99,26 @@ func (f *File) Abort() {
 // in the folder. That the line was cut off is not told: the next line shows it
 // again.
 func CopyLong(folder *stage.Folder, lines *source.Lines, in *source.Input) (size int64, kept string, err error) {
-	kept = fmt.Sprintf("rejected/%s.line-%d.raw", in.Name, lines.Number())
-	f, err := durable.Create(folder.FS, folder.File(kept))
+	kept, err = keep(folder, in, lines.Number(), func(w io.Writer) (err error) {
+		size, err = lines.CopyLong(w)
+		if errors.As(err, new(*source.DamageError)) {
+			return nil
+		}
+		return err
+	})
+	return size, kept, err
+}
+
+// keep writes a file for line n of the input.
+func keep(folder *stage.Folder, in *source.Input, n int64, write func(io.Writer) error) (name string, err error) {
+	name = fmt.Sprintf("rejected/%s.line-%d.raw", in.Name, n)
+	f, err := durable.Create(folder.FS, folder.File(name))
 	if err != nil {
-		return 0, "", err
+		return "", err
 	}
 	defer f.Abort()
-	size, err = lines.CopyLong(f)
-	if err != nil && !errors.As(err, new(*source.DamageError)) {
-		return 0, "", err
+	if err := write(f); err != nil {
+		return "", err
 	}
-	return size, kept, f.Commit()
+	return name, f.Commit()
 }
