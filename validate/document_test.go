@@ -200,7 +200,7 @@ func collect(d *document, into *[]string) error {
 		start := 0
 		for _, end := range b.ends {
 			*into = append(*into, string(b.text[start:end]))
-			start = end
+			start = end + 1
 		}
 	}
 	for b := range p.work {

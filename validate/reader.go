@@ -27,7 +27,7 @@ type block struct {
 	number int64 // among the results of its input
 	first  int64 // number of its first line
 	text   []byte
-	ends   []int // of the lines in text
+	ends   []int // of the lines in text, each with a newline behind it
 
 	// Of the events of documents:
 	spots       []spot // where they stand; nil: line after line
@@ -119,6 +119,11 @@ func (r *reader) layout() layout {
 // readLines sends all lines on. Whole tells that there was no damage.
 func (r *reader) readLines(ctx context.Context) (whole bool, err error) {
 	for {
+		if taken, err := r.take(ctx); taken {
+			continue
+		} else if err != nil {
+			return false, err
+		}
 		line, err := r.lines.Next()
 		var damage *source.DamageError
 		switch {
@@ -139,6 +144,22 @@ func (r *reader) readLines(ctx context.Context) (whole bool, err error) {
 	}
 }
 
+// take sends on the whole lines at hand, which are not copied. It leaves the
+// lines that it cannot take to Next.
+func (r *reader) take(ctx context.Context) (taken bool, err error) {
+	b := r.block
+	if len(b.ends) > 0 {
+		return false, nil
+	}
+	b.text, b.ends = r.lines.Take(b.text, b.ends, blockLines)
+	if len(b.ends) == 0 {
+		return false, nil
+	}
+	b.first = r.lines.Number() - int64(len(b.ends)) + 1
+	err = r.flush(ctx)
+	return err == nil, err
+}
+
 func (r *reader) add(ctx context.Context, line []byte) error {
 	if len(r.block.ends) == 0 {
 		r.block.first = r.lines.Number()
@@ -150,6 +171,7 @@ func (r *reader) addText(ctx context.Context, text []byte) error {
 	b := r.block
 	b.text = append(b.text, text...)
 	b.ends = append(b.ends, len(b.text))
+	b.text = append(b.text, '\n')
 	if len(b.text) >= blockBytes || len(b.ends) >= blockLines {
 		return r.flush(ctx)
 	}
@@ -260,7 +282,7 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result
 	start := 0
 	for i, end := range b.ends {
 		line := b.text[start:end]
-		start = end
+		start = end + 1
 		if source.Blank(line) {
 			continue
 		}
