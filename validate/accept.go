@@ -21,7 +21,7 @@ func accepts(want class, f *jsonscan.Field, text []byte, minIDLength int) bool {
 	case aBoolean:
 		return f.Kind == jsonscan.Bool
 	case aNumber:
-		return f.Kind == jsonscan.Number && isShortDecimal(f.Value(text))
+		return f.Kind == jsonscan.Number && isDecimal(f.Value(text))
 	case anInteger:
 		return f.Kind == jsonscan.Number && isShortInteger(f.Value(text))
 	case positive:
@@ -61,7 +61,8 @@ func isPlaceholder(id []byte) bool {
 	return false
 }
 
-// maxShort is how many bytes a number may have on the fast path.
+// maxShort is how many bytes an integer may have on the fast path: so many fit
+// an int64.
 const maxShort = 18
 
 func isShortInteger(number []byte) bool {
@@ -76,8 +77,10 @@ func isShortInteger(number []byte) bool {
 	return true
 }
 
-func isShortDecimal(number []byte) bool {
-	if len(number) > maxShort {
+// isDecimal tells numbers without an exponent that are not so long that the
+// library would have to reckon with something else in their place.
+func isDecimal(number []byte) bool {
+	if len(number) > decimalBytes {
 		return false
 	}
 	for _, c := range number {

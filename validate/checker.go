@@ -224,26 +224,37 @@ func (c *checker) report(rule, pointer, message string, n int) {
 	c.found = append(c.found, finding.Finding{Pointer: pointer, Rule: rule, Severity: severity, Message: message})
 }
 
-// within reports the scalars inside the properties k that match: one finding,
+// within reports n scalars inside the properties k that match: one finding,
 // with the first of them where values are shown.
-func (c *checker) within(e *event, k key, rule, message string, match func(kind jsonscan.Kind, token []byte) bool) {
-	n := 0
+func (c *checker) within(e *event, k key, rule, message string, n int, match func(kind jsonscan.Kind, token []byte) bool) {
+	if n == 0 {
+		return
+	}
 	pointer := k.pointer()
-	walk(e.field(k).Value(e.text), func(w *walker, kind jsonscan.Kind, token []byte) {
-		if !match(kind, token) {
-			return
-		}
-		if n++; n == 1 && c.showValues {
-			pointer += w.pointer()
+	if c.showValues {
+		first := ""
+		walk(e.field(k).Value(e.text), func(w *walker, kind jsonscan.Kind, token []byte) {
+			if first == "" && match(kind, token) {
+				first = w.pointer()
+			}
+		})
+		pointer += first
+	}
+	c.report(rule, pointer, message, n)
+}
+
+// count counts the scalars inside a value that match.
+func count(value []byte, match func(kind jsonscan.Kind, token []byte) bool) (n int) {
+	walk(value, func(_ *walker, kind jsonscan.Kind, token []byte) {
+		if match(kind, token) {
+			n++
 		}
 	})
-	if n > 0 {
-		c.report(rule, pointer, message, n)
-	}
+	return n
 }
 
 // pointer is where the value of k is.
-func (k key) pointer() string { return finding.Pointer(keyTable[k].name) }
+func (k key) pointer() string { return pointers[k] }
 
 // hide cuts a pointer into properties down to the properties, since the keys
 // in them can be personal data.

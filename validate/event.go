@@ -1,6 +1,10 @@
 package validate
 
-import "export2batch/internal/jsonscan"
+import (
+	"bytes"
+
+	"export2batch/internal/jsonscan"
+)
 
 // event is one event with its members found. It is valid until its text is.
 type event struct {
@@ -15,8 +19,8 @@ type event struct {
 	accepted bool // the schema library would find nothing wrong
 
 	kind       *eventType // by the value of event_type; nil without one
-	eventShape *shape     // of event_properties; never nil
-	userShape  *shape     // of user_properties
+	eventShape shapeFlags // of event_properties
+	userShape  shapeFlags // of user_properties
 
 	scanner jsonscan.Scanner
 	inner   jsonscan.Inner
@@ -37,7 +41,7 @@ func (e *event) field(k key) *jsonscan.Field {
 func (e *event) scan(text []byte, minIDLength int) (err error) {
 	e.scanner.Inner = &e.inner
 	e.text, e.unknown, e.long, e.odd = text, 0, false, false
-	e.kind, e.eventShape, e.userShape = nil, &noShape, &noShape
+	e.kind, e.eventShape, e.userShape = nil, 0, 0
 	clear(e.at[:])
 	e.fields, err = e.scanner.Fields(text)
 	if err != nil {
@@ -48,6 +52,7 @@ func (e *event) scan(text []byte, minIDLength int) (err error) {
 		e.keys = make([]key, 2*len(e.fields))
 	}
 	e.accepted = true
+	keys := e.keys[:len(e.fields)]
 	for i := range e.fields {
 		f := &e.fields[i]
 		k := keyUnknown
@@ -56,15 +61,27 @@ func (e *event) scan(text []byte, minIDLength int) (err error) {
 		} else {
 			k = e.lookup(f)
 		}
-		e.keys[i] = k
+		keys[i] = k
 		if k == keyUnknown {
 			e.unknown++
 			continue
 		}
 		e.at[k] = int32(i + 1)
-		e.accepted = e.accepted && accepts(keyTable[k].class, f, text, minIDLength)
-		e.long = e.long || f.End-f.Start > maxStringLength
-		e.odd = e.odd || f.Traits&jsonscan.LongNumber != 0 || f.Kind == jsonscan.Number && !isPlain(f.Value(text))
+		if f.End-f.Start > maxStringLength {
+			e.long = true
+		}
+		if f.Kind == jsonscan.String && classes[k] == aString {
+			continue // most of them
+		}
+		if !accepts(classes[k], f, text, minIDLength) {
+			e.accepted = false
+		}
+		switch {
+		case f.Kind == jsonscan.Number:
+			e.odd = e.odd || !isPlain(f.Value(text))
+		case f.Traits&jsonscan.LongNumber != 0:
+			e.odd = true
+		}
 		switch k {
 		case keyEventType:
 			if f.Kind == jsonscan.String {
@@ -103,8 +120,14 @@ func decoded(s []byte, escaped bool) []byte {
 // is tells whether the event's type has all of these flags.
 func (e *event) is(flag typeFlags) bool { return e.kind != nil && e.kind.flags&flag == flag }
 
-// isPlain tells whether a number is certainly exact: it has no exponent and
-// few digits.
+// isPlain tells whether a number is certainly exact and in range: it has no
+// exponent, and few digits or a fraction.
 func isPlain(number []byte) bool {
-	return len(number) <= plainDigits && isShortDecimal(number)
+	switch {
+	case len(number) <= plainDigits:
+		return isDecimal(number)
+	case len(number) <= decimalBytes:
+		return isDecimal(number) && bytes.IndexByte(number, '.') >= 0
+	}
+	return false
 }

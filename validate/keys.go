@@ -1,5 +1,7 @@
 package validate
 
+import "export2batch/internal/finding"
+
 // key is one of the keys that an event can have.
 type key uint8
 
@@ -101,6 +103,22 @@ var keyTable = [...]keyInfo{
 }
 
 const keyCount = len(keyTable)
+
+// pointers are where the values of keys are.
+var pointers = func() (list [keyCount]string) {
+	for k := range keyTable {
+		list[k] = finding.Pointer(keyTable[k].name)
+	}
+	return list
+}()
+
+// classes are those of keyTable, close to each other.
+var classes = func() (list [keyCount]class) {
+	for k := range keyTable {
+		list[k] = keyTable[k].class
+	}
+	return list
+}()
 
 var keysByName = func() map[string]key {
 	m := make(map[string]key, keyCount)

@@ -14,6 +14,7 @@ const (
 	maxNesting      = 40
 	maxStringLength = 1024 // characters
 	plainDigits     = 15   // bytes of a number that is certainly below 2^53, without an exponent
+	decimalBytes    = 300  // bytes of a number that is certainly below 10^308, without an exponent
 	maxGroupTypes   = 5
 	maxGroups       = 10
 )
@@ -56,11 +57,13 @@ func checkStrings(c *checker, e *event) {
 				c.report(ruleStringLength, k.pointer(), tooLong, 1)
 			}
 		case k.isProperties() && f.Traits&jsonscan.LongString != 0:
-			c.within(e, k, ruleStringLength, tooLong, func(kind jsonscan.Kind, token []byte) bool {
-				return kind == jsonscan.String && len(token) > maxStringLength && characters(token) > maxStringLength
-			})
+			c.within(e, k, ruleStringLength, tooLong, count(f.Value(e.text), isTooLong), isTooLong)
 		}
 	}
+}
+
+func isTooLong(kind jsonscan.Kind, token []byte) bool {
+	return kind == jsonscan.String && len(token) > maxStringLength && characters(token) > maxStringLength
 }
 
 const tooLong = "is longer than 1024 characters: Amplitude truncates it"
@@ -85,14 +88,41 @@ func checkNumbers(c *checker, e *event) {
 				c.report(ruleNumberPrecision, k.pointer(), imprecise, 1)
 			}
 		case k.isProperties() && f.Traits&jsonscan.LongNumber != 0:
-			c.within(e, k, ruleNumberRange, outOfRange, func(kind jsonscan.Kind, token []byte) bool {
+			outside, inexact := countOdd(f.Value(e.text))
+			c.within(e, k, ruleNumberRange, outOfRange, outside, func(kind jsonscan.Kind, token []byte) bool {
 				return kind == jsonscan.Number && !inRange(token)
 			})
-			c.within(e, k, ruleNumberPrecision, imprecise, func(kind jsonscan.Kind, token []byte) bool {
+			c.within(e, k, ruleNumberPrecision, imprecise, inexact, func(kind jsonscan.Kind, token []byte) bool {
 				return kind == jsonscan.Number && losesDigits(token) && inRange(token)
 			})
 		}
 	}
+}
+
+// countOdd counts the numbers inside a value that are out of range, and those
+// that lose digits. It needs no way to them, as a walk has it.
+func countOdd(value []byte) (outside, inexact int) {
+	for i := 0; i < len(value); {
+		switch c := value[i]; {
+		case c == '"':
+			i = stringEnd(value, i+1) + 1
+		case c == '-' || c-'0' <= 9:
+			start := i
+			for i++; i < len(value) && (value[i]-'0' <= 9 || value[i] == '.' || value[i]|0x20 == 'e' || value[i] == '+' || value[i] == '-'); i++ {
+			}
+			number := value[start:i]
+			switch {
+			case isPlain(number):
+			case !inRange(number):
+				outside++
+			case losesDigits(number):
+				inexact++
+			}
+		default:
+			i++
+		}
+	}
+	return outside, inexact
 }
 
 const (
@@ -109,6 +139,9 @@ const (
 
 // inRange tells whether a JSON number fits a 64-bit floating point number.
 func inRange(number []byte) bool {
+	if isDecimal(number) {
+		return true
+	}
 	if len(number) > maxNumberBytes {
 		return false
 	}

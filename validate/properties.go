@@ -68,7 +68,7 @@ func isOperation(name string) bool {
 }
 
 func checkOperations(c *checker, e *event) {
-	if e.userShape.flags&hasOperation != 0 && !e.is(isIdentify) {
+	if e.userShape&hasOperation != 0 && !e.is(isIdentify) {
 		c.report(ruleOperation, keyUserProperties.pointer(), "holds property operations, but the event is not $identify", 1)
 	}
 }
@@ -90,7 +90,7 @@ func checkRevenue(c *checker, e *event) {
 	if e.at[lifted] == 0 {
 		lifted = keyPrice
 	}
-	if e.at[lifted] > 0 && e.eventShape.flags&hasRevenue != 0 {
+	if e.at[lifted] > 0 && e.eventShape&hasRevenue != 0 {
 		c.report(ruleRevenueTwice, lifted.pointer(), "event_properties hold revenue too: it would count twice", 1)
 	}
 }
@@ -113,7 +113,7 @@ func checkLocation(c *checker, e *event) {
 
 // checkReserved counts events with names that are Amplitude's own.
 func checkReserved(c *checker, e *event) {
-	if e.is(isReserved) || (e.eventShape.flags|e.userShape.flags)&hasReserved != 0 {
+	if e.is(isReserved) || (e.eventShape|e.userShape)&hasReserved != 0 {
 		c.note(onceReserved)
 	}
 }

@@ -13,9 +13,7 @@ import (
 // properties. Objects of one kind have the same keys, so what is known of a
 // list of keys is kept under its hash.
 
-// shape is what is known of the keys of an object of properties.
-type shape struct{ flags shapeFlags }
-
+// shapeFlags are what is known of the keys of an object of properties.
 type shapeFlags uint8
 
 const (
@@ -46,7 +44,7 @@ const (
 // shapes keeps what a checker has seen. Names that it sees for the first time
 // are in fresh until they are taken.
 type shapes struct {
-	objects [2]map[uint64]*shape
+	objects [2][]knownShape
 	types   map[string]*eventType
 	names   [nameKinds]map[string]struct{}
 	fresh   []name
@@ -58,36 +56,40 @@ type name struct {
 	text string
 }
 
+// knownShape is the list of keys that was met last of those whose hashes begin
+// alike.
+type knownShape struct {
+	hash  uint64 // 0: none
+	flags shapeFlags
+}
+
 // Bounds of what a checker keeps. What is over them is looked at anew.
 const (
-	maxShapes = 1 << 14
+	shapeBits = 14     // of a hash: 16 384 lists of keys
 	maxNames  = 20_000 // of each kind
 )
 
-// noShape is that of an object without keys, or of none.
-var noShape shape
-
-// properties returns the shape of the object with these keys.
-func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) *shape {
+// properties returns what is known of an object with these keys.
+func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) shapeFlags {
 	if len(keys) == 0 {
-		return &noShape
+		return 0
 	}
-	h := hashKeys(text, keys)
-	if known := s.objects[kind][h]; known != nil {
-		return known
+	if s.objects[kind] == nil {
+		s.objects[kind] = make([]knownShape, 1<<shapeBits)
 	}
-	known := &shape{}
+	h := hashKeys(text, keys) | 1
+	known := &s.objects[kind][h>>(64-shapeBits)]
+	if known.hash == h {
+		return known.flags
+	}
+	*known = knownShape{hash: h}
 	for _, k := range keys {
 		raw := text[k.Start:k.End]
 		n := string(decoded(raw, bytes.IndexByte(raw, '\\') >= 0))
 		known.flags |= nameFlags(n)
 		s.see(kind, n)
 	}
-	if s.objects[kind] == nil || len(s.objects[kind]) == maxShapes {
-		s.objects[kind] = map[uint64]*shape{}
-	}
-	s.objects[kind][h] = known
-	return known
+	return known.flags
 }
 
 func (s *shapes) eventType(f *jsonscan.Field, text []byte) *eventType {

@@ -38,21 +38,18 @@ func (t *tally) add(o *tally) {
 // findings tells what was counted of an input.
 func (t *tally) findings(in *source.Input, severities map[string]finding.Severity, tell finding.Sink) {
 	for i, n := range t {
-		if n == 0 {
+		rule := onceTable[i].rule
+		severity, on := severities[rule]
+		if n == 0 || !on {
 			continue
 		}
-		rule := onceTable[i].rule
-		tell(finding.Finding{Place: in.Place(0), Rule: rule, Severity: severities[rule],
+		tell(finding.Finding{Place: in.Place(0), Rule: rule, Severity: severity,
 			Message: fmt.Sprintf(onceTable[i].message, progress.Thousands(n))})
 	}
 }
 
-// note counts an event under a rule, if the rule is on.
-func (c *checker) note(o once) {
-	if _, on := c.severities[onceTable[o].rule]; on {
-		c.tally[o]++
-	}
-}
+// note counts an event under a rule.
+func (c *checker) note(o once) { c.tally[o]++ }
 
 // rawKeys are keys that exports have and events have not.
 var rawKeys = map[string]bool{"$insert_id": true, "amplitude_id": true, "event_time": true, "server_upload_time": true, "client_event_time": true, "uuid": true}

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"strconv"
 
 	"export2batch/internal/jsonscan"
@@ -53,13 +54,30 @@ func checkTime(c *checker, e *event) {
 
 // millis reads a time, which may be written as 1.6e12.
 func millis(number []byte) (int64, bool) {
-	if isShortInteger(number) {
-		ms, err := strconv.ParseInt(string(number), 10, 64)
-		return ms, err == nil
+	if ms, ok := shortInteger(number); ok {
+		return ms, true
 	}
 	f, err := strconv.ParseFloat(string(number), 64)
 	if err != nil || f > 1e18 || f < -1e18 {
 		return leastNanos, err == nil && f > 0
 	}
 	return int64(f), true
+}
+
+// shortInteger reads an integer of up to maxShort bytes.
+func shortInteger(number []byte) (n int64, ok bool) {
+	if len(number) > maxShort {
+		return 0, false
+	}
+	digits := bytes.TrimPrefix(number, []byte{'-'})
+	for _, c := range digits {
+		if c -= '0'; c > 9 {
+			return 0, false
+		}
+		n = 10*n + int64(c)
+	}
+	if len(digits) < len(number) {
+		n = -n
+	}
+	return n, true
 }

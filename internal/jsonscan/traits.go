@@ -1,5 +1,7 @@
 package jsonscan
 
+import "bytes"
+
 // Traits say what the values inside an object or array may hold. They err on
 // the safe side: what they do not name is not there.
 type Traits uint8
@@ -7,14 +9,16 @@ type Traits uint8
 const (
 	// LongString: a string or key of more than 1024 bytes.
 	LongString Traits = 1 << iota
-	// LongNumber: a number with an exponent, or of more than 15 bytes. Other
-	// numbers are exact in 64-bit floating point if they are integers.
+	// LongNumber: a number with an exponent, an integer of more than 15 bytes, or
+	// any number of more than 300. Other numbers are in the range of 64-bit
+	// floating point, and exact if they are integers.
 	LongNumber
 )
 
 const (
 	longString = 1024
 	longNumber = 15
+	hugeNumber = 300
 )
 
 // stringTraits are those of a string with so many bytes between its quotes.
@@ -27,7 +31,8 @@ func stringTraits(n int) Traits {
 
 // numberTraits are those of the number b[start:stop].
 func numberTraits(b []byte, start, stop int) Traits {
-	if stop-start > longNumber || stop-start > 2 && hasExponent(b[start:stop]) {
+	switch n := stop - start; {
+	case n > 2 && hasExponent(b[start:stop]), n > hugeNumber, n > longNumber && bytes.IndexByte(b[start:stop], '.') < 0:
 		return LongNumber
 	}
 	return 0
