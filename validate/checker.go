@@ -48,6 +48,7 @@ type settings struct {
 	plan        map[string]*userSchema // by event type; nil: none
 	compare     bool                   // a rule that compares insert ids is on
 	seed        maphash.Seed           // of their hashes
+	textSeed    uint64                 // of those of events
 }
 
 func newSettings(o *Options) (*settings, error) {
@@ -68,6 +69,7 @@ func newSettings(o *Options) (*settings, error) {
 			return nil, err
 		}
 	}
+	s.textSeed = maphash.Bytes(s.seed, nil)
 	for _, rule := range []string{ruleInsertIDRepeated, ruleInsertIDConflict, ruleInsertIDDevices} {
 		_, on := on[rule]
 		s.compare = s.compare || on && s.batch

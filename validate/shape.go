@@ -2,8 +2,6 @@ package validate
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math/bits"
 	"strings"
 
 	"export2batch/internal/jsonscan"
@@ -151,35 +149,4 @@ func nameFlags(n string) (flags shapeFlags) {
 // isReservedName tells the names that Amplitude gives itself.
 func isReservedName(n string) bool {
 	return strings.HasPrefix(n, "$") || strings.HasPrefix(n, "[Amplitude]")
-}
-
-// hashKeys hashes a list of keys, eight bytes at a time.
-func hashKeys(text []byte, keys []jsonscan.Key) uint64 {
-	const a, b = 0xa0761d6478bd642f, 0xe7037ed1a0b428db
-	h := uint64(len(keys))
-	for _, k := range keys {
-		key := text[k.Start:k.End]
-		n := len(key)
-		var first, last uint64
-		switch {
-		case n > 16:
-			for rest := key; len(rest) > 16; rest = rest[8:] {
-				h = mix(h^binary.LittleEndian.Uint64(rest), a)
-			}
-			fallthrough
-		case n >= 8:
-			first, last = binary.LittleEndian.Uint64(key[max(0, n-16):]), binary.LittleEndian.Uint64(key[n-8:])
-		case n >= 4:
-			first, last = uint64(binary.LittleEndian.Uint32(key)), uint64(binary.LittleEndian.Uint32(key[n-4:]))
-		case n > 0:
-			first = uint64(key[0])<<16 | uint64(key[n/2])<<8 | uint64(key[n-1])
-		}
-		h = mix(h^first^a, last^b^uint64(n)<<56)
-	}
-	return h
-}
-
-func mix(x, y uint64) uint64 {
-	high, low := bits.Mul64(x, y)
-	return high ^ low
 }

@@ -42,7 +42,7 @@ func (c *checker) sighting(line []byte) (s sighting) {
 	}
 	text := c.event.text
 	s.id = maphash.Bytes(c.seed, decoded(text[f.Start+1:f.End-1], f.Escaped)) | 1<<63
-	s.content = maphash.Bytes(c.seed, line)
+	s.content = hashText(c.textSeed, line)
 	if d := c.event.field(keyDeviceID); d != nil && d.Kind == jsonscan.String {
 		s.device = uint32(maphash.Bytes(c.seed, decoded(text[d.Start+1:d.End-1], d.Escaped))) | 1
 	}
