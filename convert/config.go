@@ -19,6 +19,14 @@ type Config struct {
 	MergedIDs []string              `yaml:"merged-ids"`
 	Compress  eventfile.Compression `yaml:"compress"`
 	Jobs      int                   `yaml:"jobs"`
+	Validate  ValidateConfig        `yaml:"validate"`
+}
+
+// ValidateConfig are options of the stage validate, which has no part in a
+// conversion: whoever runs that stage checks them.
+type ValidateConfig struct {
+	Rules       map[string]string `yaml:"rules"` // rule id to off, info, warn or error
+	MinIDLength int               `yaml:"min-id-length"`
 }
 
 // ParseConfig reads a file. A key it does not know, or has twice, is an error.

@@ -59,7 +59,7 @@ func TestConfigSchema(t *testing.T) {
 	if err := json.Unmarshal(data, &schema); err != nil {
 		t.Fatal(err)
 	}
-	kinds := map[string]string{"merged-ids": "array", "compress": "string", "jobs": "integer"}
+	kinds := map[string]string{"merged-ids": "array", "compress": "string", "jobs": "integer", "validate": "object"}
 	typ := reflect.TypeFor[Rules]()
 	for i := range typ.NumField() {
 		kind := "string"

@@ -36,6 +36,13 @@ func rulesText() string {
 
 Findings of severity error make ` + "`validate`" + ` end with exit code 3, warnings and infos only with ` + "`--strict`" + `. ` + "`--rule ID=off|info|warn|error`" + `
 changes a rule, but for those marked *always*: there is no event to let through. ` + "`export2batch explain ID`" + ` says the same as this page.
+A YAML file that ` + "`--config`" + ` names, for ` + "`validate`" + ` and ` + "`run`" + `, changes them too; what stands on the command line wins:
+
+    validate:
+      min-id-length: 1
+      rules:
+        time-future: error
+        name-case: off
 
 The examples are read as of the first of January 2024. Where a rule is about several events, ⏎ ends a line.
 

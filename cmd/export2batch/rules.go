@@ -80,15 +80,9 @@ func ruleFlags() []cli.Flag {
 // applyRules makes the options of a conversion: those of the file, and over
 // them those of the command line.
 func applyRules(c *cli.Context, o *convert.Options) error {
-	var config convert.Config
-	if name := c.String("config"); name != "" {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if config, err = convert.ParseConfig(data); err != nil {
-			return usagef("%s: %w", name, err)
-		}
+	config, err := readConfig(c)
+	if err != nil {
+		return err
 	}
 	o.Rules, o.MergedIDs = config.Rules, config.MergedIDs
 	for _, r := range rules() {
@@ -112,6 +106,22 @@ func applyRules(c *cli.Context, o *convert.Options) error {
 	return nil
 }
 
+// readConfig reads the file that --config names, if it is given.
+func readConfig(c *cli.Context) (config convert.Config, err error) {
+	name := c.String("config")
+	if name == "" {
+		return config, nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return config, err
+	}
+	if config, err = convert.ParseConfig(data); err != nil {
+		return config, usagef("%s: %w", name, err)
+	}
+	return config, nil
+}
+
 // configCommand checks the files that --config names.
 func configCommand(ui *ui) *cli.Command {
 	return &cli.Command{
@@ -119,7 +129,7 @@ func configCommand(ui *ui) *cli.Command {
 		Usage:     "check a file for --config: export2batch config check FILE",
 		ArgsUsage: "check FILE",
 		UsageText: "export2batch config check FILE",
-		Description: "Says whether a YAML file is one that convert and run take with --config: its keys, values,\n" +
+		Description: "Says whether a YAML file is one that convert, validate and run take with --config: its keys, values,\n" +
 			"expressions and the files it names. schemas/config.schema.json describes it, for editors.",
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 || c.Args().First() != "check" {
@@ -133,6 +143,9 @@ func configCommand(ui *ui) *cli.Command {
 			config, err := convert.ParseConfig(data)
 			if err == nil {
 				err = config.Check()
+			}
+			if err == nil {
+				err = checkValidateConfig(config)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"export2batch/convert"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/progress"
 	"export2batch/internal/report"
@@ -25,6 +26,7 @@ func validateCommand(ui *ui) *cli.Command {
 			"findings as FILE:LINE: /json/pointer: message [rule], and last the account; export2batch explain RULE\n" +
 			"says what a rule is about. Exit code 3: there are findings of severity error.",
 		Flags: append([]cli.Flag{
+			&cli.StringFlag{Name: "config", Usage: "YAML `FILE` whose section validate has rules and min-id-length; those on the command line win"},
 			&cli.StringSliceFlag{Name: "schema", Value: cli.NewStringSlice(validate.SchemaBatch), Usage: "what events must meet: `batch`, export or a JSON Schema file (drafts 4 to 2020-12); may be repeated. Without batch Amplitude's limits are not checked"},
 			&cli.StringFlag{Name: "event-schemas", Usage: "hold events also against `DIR`/TYPE.json, a JSON Schema for events of that type"},
 			&cli.StringFlag{Name: "format", Value: string(report.Text), Usage: "`text`, json (as --json), sarif, junit or github (annotations of Actions)"},
@@ -91,7 +93,17 @@ func validateFlags() []cli.Flag {
 }
 
 func validateOptions(ui *ui, c *cli.Context) (validate.Options, error) {
-	o := validate.Options{Stdin: ui.stdin, Jobs: c.Int("jobs"), Version: version, Now: time.Now(), MinIDLength: c.Int("min-id-length")}
+	config, err := readConfig(c)
+	if err != nil {
+		return validate.Options{}, err
+	}
+	if err := checkValidateConfig(config); err != nil {
+		return validate.Options{}, usagef("%s: %w", c.String("config"), err)
+	}
+	o := validate.Options{Stdin: ui.stdin, Jobs: c.Int("jobs"), Version: version, Now: time.Now(), Rules: config.Validate.Rules}
+	if o.MinIDLength = config.Validate.MinIDLength; o.MinIDLength == 0 || c.IsSet("min-id-length") {
+		o.MinIDLength = c.Int("min-id-length")
+	}
 	for _, r := range c.StringSlice("rule") {
 		id, severity, ok := strings.Cut(r, "=")
 		if !ok {
@@ -103,6 +115,16 @@ func validateOptions(ui *ui, c *cli.Context) (validate.Options, error) {
 		o.Rules[id] = severity
 	}
 	return o, nil
+}
+
+// checkValidateConfig reports the first option of the section validate that
+// makes no sense.
+func checkValidateConfig(config convert.Config) error {
+	section := config.Validate
+	if err := (validate.Options{Paths: []string{"-"}, Rules: section.Rules, MinIDLength: section.MinIDLength}).Validate(); err != nil {
+		return fmt.Errorf("validate: %w", err)
+	}
+	return nil
 }
 
 func validateVerdict(s validate.Summary) error {
