@@ -45,6 +45,7 @@ type settings struct {
 	showValues  bool
 	batch       bool                   // events are checked as events of the Batch API
 	schemas     []*userSchema          // that they are held against too
+	exportKeys  map[string]exportKey   // of the schema of exports, where it is one of schemas
 	plan        map[string]*userSchema // by event type; nil: none
 	compare     bool                   // a rule that compares insert ids is on
 	seed        maphash.Seed           // of their hashes
@@ -63,6 +64,13 @@ func newSettings(o *Options) (*settings, error) {
 	s := &settings{schema: schema, minIDLength: o.MinIDLength, severities: on, showValues: o.ShowValues, seed: maphash.MakeSeed()}
 	if s.batch, s.schemas, err = o.readSchemas(); err != nil {
 		return nil, err
+	}
+	for _, own := range s.schemas {
+		if own.ours {
+			if s.exportKeys, err = readExportKeys(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if o.EventSchemas != "" {
 		if s.plan, err = readPlan(o.EventSchemas); err != nil {
@@ -109,6 +117,7 @@ type checker struct {
 	found     []finding.Finding // in the event; without a place
 	raw       bool              // the event is a line of an export, and so invalid
 	tally     tally             // over events, until it is taken
+	export    *exportPath       // nil until there is a line of an export
 
 	goodCurrency, goodCountry string // with quotes; those met last
 }
