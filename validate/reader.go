@@ -126,9 +126,12 @@ func (r *reader) readLines(ctx context.Context) (whole bool, err error) {
 		}
 		line, err := r.lines.Next()
 		var damage *source.DamageError
+		var bad *source.RowError
 		switch {
 		case err == nil:
 			err = r.add(ctx, line)
+		case errors.As(err, &bad):
+			err = r.badRow(ctx, line, bad)
 		case errors.Is(err, source.ErrTooLong):
 			if err = r.flush(ctx); err == nil {
 				err = r.longLine()
@@ -228,6 +231,20 @@ func (r *reader) putLong(place finding.Place, pointer, message, kept string) {
 		res.aside = finding.AppendRejectedRaw(nil, place, ruleTooLong, message, kept)
 	}
 	r.put(res)
+}
+
+// badRow reports a row of a Parquet file that has no line.
+func (r *reader) badRow(ctx context.Context, line []byte, bad *source.RowError) error {
+	place := r.in.Place(r.lines.Number())
+	res := &result{read: 1, invalid: 1, findings: []finding.Finding{{Place: place, Rule: bad.Rule, Severity: finding.Error, Message: bad.Reason}}}
+	if r.p.aside != nil {
+		res.aside = finding.AppendRejected(nil, place, bad.Rule, bad.Reason, line)
+	}
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	r.put(res)
+	return nil
 }
 
 // damaged ends an input that cannot be read further. A last line that was cut

@@ -32,6 +32,9 @@ const (
 	ruleEmptyFile     = "empty-file"
 	ruleLinkedFolder  = "linked-folder"
 	ruleParquet       = "parquet"
+	ruleColumns       = "parquet-columns"
+	ruleInexactID     = "inexact-id"
+	ruleValue         = "invalid-value"
 	ruleUnsafePath    = "unsafe-path"
 
 	ruleManifest      = "manifest"
@@ -114,7 +117,10 @@ func Rules() []Rule {
 		{ruleNestedArchive, e, "An archive inside an archive is not read.", srcTool, true},
 		{ruleEmptyFile, e, "A compressed file has no bytes at all: its download was broken off.", srcTool, true},
 		{ruleLinkedFolder, e, "A link to a folder is not followed.", srcTool, false},
-		{ruleParquet, e, "Parquet files are not read by validate: convert them first.", srcTool, true},
+		{ruleParquet, e, "A Parquet file holds an export: validate reads it with --schema export only, if it can be read at all.", srcTool, true},
+		{ruleColumns, e, "A Parquet file has no column for something that events need; only with --schema export.", srcTool, false},
+		{ruleInexactID, e, "An id in a row of a Parquet file is a floating point number that has lost digits.", srcTool, true},
+		{ruleValue, e, "A value in a row of a Parquet file has no form in an export.", srcTool, true},
 		{ruleUnsafePath, e, "A member's name points out of its archive.", srcTool, false},
 		{ruleTooLong, e, "A line is longer than 32 MiB, more than any request may have.", srcLimits, true},
 		{ruleInvalidJSON, e, "A line is not one JSON value in UTF-8.", srcJSON, true},

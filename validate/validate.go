@@ -43,7 +43,7 @@ const DefaultMinIDLength = 5
 // Options of a validation. The zero value of a field is its default where one
 // is given.
 type Options struct {
-	Paths []string  // event files, folders, patterns, stage folders, "-"
+	Paths []string  // event files, exports, folders, patterns, stage folders, "-"
 	Stdin io.Reader // what "-" reads
 
 	// Schemas are SchemaBatch, SchemaExport or files of JSON Schema, drafts 4 to
@@ -101,6 +101,12 @@ func (o *Options) setDefaults() {
 	if o.Sink == nil {
 		o.Sink = func(finding.Finding) {}
 	}
+}
+
+// exportsOnly tells that the lines are those of exports, which rows of Parquet
+// files are too.
+func (o *Options) exportsOnly() bool {
+	return slices.Contains(o.Schemas, SchemaExport) && !slices.Contains(o.Schemas, SchemaBatch)
 }
 
 // Validate reports the first option that makes no sense.
@@ -174,6 +180,9 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	expand := source.Options{Stages: []string{"convert", StageName, "partition"}}
 	if o.Stdin != nil {
 		expand.Stdin = &interruptible{ctx: ctx, r: o.Stdin}
+	}
+	if o.exportsOnly() {
+		expand.Parquet = &source.ParquetOptions{}
 	}
 	set, err := source.Expand(o.Paths, expand)
 	if err != nil {

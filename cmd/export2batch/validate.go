@@ -22,7 +22,7 @@ func validateCommand(ui *ui) *cli.Command {
 		ArgsUsage: "PATH…",
 		UsageText: "export2batch validate [options] PATH…",
 		Description: "Takes event files, folders written by convert or partition (their checksums and counts are checked\n" +
-			"too), request bodies, JSON arrays, folders, patterns and -; raw exports with --schema export. Prints\n" +
+			"too), request bodies, JSON arrays, folders, patterns and -; raw exports (Parquet too) with --schema export. Prints\n" +
 			"findings as FILE:LINE: /json/pointer: message [rule], and last the account; export2batch explain RULE\n" +
 			"says what a rule is about. Exit code 3: there are findings of severity error.",
 		Flags: append([]cli.Flag{

@@ -53,7 +53,7 @@ type parquetSet struct {
 func (e *expander) parquet(path, rel string, info os.FileInfo) error {
 	place := finding.Place{File: path}
 	if e.o.Parquet == nil {
-		e.find(place, "parquet", "Parquet files are read by convert and run only: convert it first")
+		e.find(place, "parquet", "Parquet files hold exports: convert it first, or check it with validate --schema export")
 		return nil
 	}
 	if e.columns.budget == nil {
