@@ -35,7 +35,7 @@ golden: ## rewrite the fixtures and golden files
 	$(GO) test ./fixtures ./cmd/export2batch ./validate -update
 
 bench: build ## time whole commands over a generated export of 1 500 000 events
-	./bench/run.sh bin/export2batch
+	GO='$(GO)' ./bench/run.sh bin/export2batch
 
 check: build lint test race fuzz ## all of CI
 

@@ -2,6 +2,7 @@
 # Times whole commands over a generated export of EVENTS lines (default 1 500 000, about 3 GB of text), paired with gzip -dc.
 #   bench/run.sh bin/export2batch
 # Other tools are timed too where they are installed: jq, python3, duckdb.
+# RATIO=1 measures nothing but validate against the schema library alone, both on one core over the same events.
 # Figures go to standard output; what is measured is written below bench/data, which `make clean` leaves alone.
 set -euo pipefail
 bin=$(realpath "$1")
@@ -31,9 +32,43 @@ measure() {
 few=data/few-$events
 [ -d "$few" ] || { mkdir "$few" && find "$export" -name '*.gz' | sort | awk 'NR % 10 == 5' | xargs cp -t "$few"; }
 
+# ratio FOLDER: events/s of validate over the plain event files of a folder, and of decoding and validating each with the schema library
+# alone (BenchmarkLibrary), in turns; the medians.
+ratio() {
+	local events file took rate
+	events=$(find "$1" -type f -print0 | xargs -0 cat | wc -l)
+	file=$(find "$1" -type f -size +1M | sort | awk 'NR == 1')
+	"${GO:-go}" test -c -o data/validate.test ../validate
+	for _ in $(seq "$runs"); do
+		took=$({ /usr/bin/time -f %e $one "$bin" --quiet validate --jobs 1 "$1" >data/stdout; } 2>&1 | tail -n 1)
+		rate=$(BENCH_EVENTS=$file $one data/validate.test -test.run '^$' -test.bench '^BenchmarkLibrary$' -test.cpu 1 -test.benchtime 2s |
+			awk '{ for (i = 2; i <= NF; i++) if ($i == "events/s") print $(i - 1) }')
+		echo "$took $rate"
+	done | awk -v events="$events" -v bytes="$(du -sb --apparent-size "$1" | cut -f1)" '
+		function median(list, n,   i, j, t) {
+			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (list[j] < list[i]) { t = list[i]; list[i] = list[j]; list[j] = t }
+			return list[int((n + 1) / 2)]
+		}
+		{ validate[NR] = events / $1; library[NR] = $2; ratios[NR] = validate[NR] / library[NR] }
+		END {
+			printf "validate plain files, one core, jobs 1: %d events of %d bytes: %.0f events/s\n", events, bytes / events, median(validate, NR)
+			printf "decode and schema library, one core: %.0f events/s; validate is %.1f times as fast\n", median(library, NR), median(ratios, NR)
+		}'
+	rm -f data/validate.test
+}
+
 one="taskset -c 0"
+trap 'rm -rf data/events data/plain data/out data/work' EXIT
+if [ -n "${RATIO:-}" ]; then
+	"$bin" --quiet convert --compress none -o data/plain "$export"
+	ratio data/plain/events
+	exit
+fi
 measure 'gzip -dc, one core' sh -c "find $export -name '*.gz' -print0 | $one xargs -0 gzip -dc >/dev/null"
 measure 'convert --compress none, one core' $one "$bin" --quiet convert --jobs 1 --compress none -o data/out "$export"
+mv data/out data/plain
+ratio data/plain/events
+rm -rf data/plain
 measure 'convert, one core' $one "$bin" --quiet convert --jobs 1 -o data/out "$export"
 measure 'convert, all cores' "$bin" --quiet convert -o data/out "$export"
 rm -rf data/events
@@ -49,7 +84,6 @@ command -v python3 >/dev/null && measure 'gzip -dc | python3, one core' $one sh 
 command -v jq >/dev/null && measure 'gzip -dc | jq, one core' $one sh -c "cat $few/*.gz | gzip -dc | jq -c -f mapping.jq >data/out"
 text=$all
 echo "the whole export again:"
-trap 'rm -rf data/events data/out data/work' EXIT
 measure 'validate, one core' $one "$bin" --quiet validate --jobs 1 data/events
 measure 'partition, one core' $one "$bin" --quiet partition --jobs 1 -o data/out data/events
 measure 'partition, all cores' "$bin" --quiet partition -o data/out data/events

@@ -30,13 +30,24 @@ func BenchmarkFastPath(b *testing.B) {
 }
 
 // BenchmarkLibrary is decoding and the schema library alone, which the fast
-// path stands in for.
+// path stands in for. BENCH_EVENTS names a file of events to take instead of
+// one, for bench/run.sh.
 func BenchmarkLibrary(b *testing.B) {
 	c := newTestChecker(b, Options{})
-	line := []byte(goodEvent)
-	b.SetBytes(int64(len(line)))
+	lines := [][]byte{[]byte(goodEvent)}
+	if path := os.Getenv("BENCH_EVENTS"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		lines = bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	}
 	b.ReportAllocs()
+	i, size := 0, 0
 	for b.Loop() {
+		line := lines[i%len(lines)]
+		i++
+		size += len(line)
 		value, err := decode(line)
 		if err != nil {
 			b.Fatal(err)
@@ -45,6 +56,7 @@ func BenchmarkLibrary(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.SetBytes(int64(size / i))
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
