@@ -27,6 +27,74 @@ func FuzzFastPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line []byte) { compareWithLibrary(t, c, line) })
 }
 
+// FuzzFastPathBehind does the same for an event behind another one: what is the
+// same in it is not looked at again.
+func FuzzFastPathBehind(f *testing.F) {
+	f.Add([]byte(goodEvent), []byte(goodEvent))
+	for _, tc := range Examples() {
+		if len(tc.Breaks) < 1<<20 {
+			f.Add([]byte(tc.Breaks), []byte(tc.Edge))
+			f.Add([]byte(tc.Edge), []byte(tc.Breaks))
+		}
+	}
+	c := newTestChecker(f, Options{})
+	f.Fuzz(func(t *testing.T, before, line []byte) {
+		compareWithLibrary(t, c, before)
+		compareBehind(t, c, before, line)
+	})
+}
+
+// compareBehind holds what is found in a line behind another to what a checker
+// finds that has not seen any.
+func compareBehind(t *testing.T, c *checker, before, line []byte) {
+	t.Helper()
+	mustCheck(t, c, string(before))
+	got := mustCheck(t, c, string(line))
+	fresh := &checker{settings: c.settings, common: c.common}
+	want := mustCheck(t, fresh, string(line))
+	if !slices.Equal(got, want) {
+		t.Errorf("%s\nbehind %s\nfound %v, alone %v", line, before, got, want)
+	}
+	if a, b := &c.event, &fresh.event; a.accepted != b.accepted || a.eventShape != b.eventShape || a.userShape != b.userShape || a.is(isIdentify) != b.is(isIdentify) || a.is(isReserved) != b.is(isReserved) {
+		t.Errorf("%s\nbehind %s\nis another event than alone", line, before)
+	}
+}
+
+// TestEventsBehindEachOther does it for all examples and for mutated events.
+func TestEventsBehindEachOther(t *testing.T) {
+	t.Parallel()
+	c := newTestChecker(t, Options{})
+	rng := rand.New(rand.NewPCG(7, 8))
+	before := []byte(goodEvent)
+	for range 2000 {
+		line := mutate(rng)
+		compareBehind(t, c, before, line)
+		before = line
+	}
+	for _, tc := range Examples() {
+		if len(tc.Breaks) < 1<<20 && !strings.HasSuffix(tc.Breaks, "\n") {
+			compareBehind(t, c, []byte(tc.Breaks), []byte(tc.Edge))
+			compareBehind(t, c, []byte(tc.Edge), []byte(tc.Breaks))
+			compareBehind(t, c, []byte(tc.Breaks), []byte(tc.Breaks))
+		}
+	}
+}
+
+// TestMinIDLengthBetweenEvents changes it between two events that are the same.
+func TestMinIDLengthBetweenEvents(t *testing.T) {
+	t.Parallel()
+	c := newTestChecker(t, Options{})
+	line := eventWith("user_id", `"abcdef"`)
+	for _, tc := range []struct{ min, found int }{{5, 0}, {8, 1}, {8, 1}, {5, 0}} {
+		if err := c.useMinIDLength(tc.min); err != nil {
+			t.Fatal(err)
+		}
+		if found := mustCheck(t, c, line); len(found) != tc.found {
+			t.Errorf("least length %d: %v, want %d", tc.min, found, tc.found)
+		}
+	}
+}
+
 // TestMutatedEvents does the same over events with members exchanged.
 func TestMutatedEvents(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,7 @@ type event struct {
 	keys    []key           // of fields, in their order
 	at      [keyCount]int32 // 1 + index of the field with that key; 0 absent
 	unknown int             // fields whose key is not known
-	long    bool            // a field has more bytes than a string may have characters
-	odd     bool            // a number may not be exact
+	doubts  doubts          // about any of the fields
 
 	accepted bool // the schema library would find nothing wrong
 
@@ -26,7 +25,25 @@ type event struct {
 	inner   jsonscan.Inner
 	byID    []key // by the scanner's number for the key
 	shapes  shapes
+
+	// Of the event before, for the members that are the same in this one:
+	before struct {
+		doubts                [keyCount]doubts
+		numbers               [keyCount]numberCounts
+		kind                  *eventType
+		eventShape, userShape shapeFlags
+		minIDLength           int
+	}
 }
+
+// doubts are what may be wrong with a field.
+type doubts uint8
+
+const (
+	doubtSchema doubts = 1 << iota // the schema may refuse the value
+	doubtLength                    // it has more bytes than a string may have characters
+	doubtNumber                    // it has numbers that are out of range or inexact
+)
 
 // field returns the member with key k, or nil.
 func (e *event) field(k key) *jsonscan.Field {
@@ -40,7 +57,7 @@ func (e *event) field(k key) *jsonscan.Field {
 // schema library would accept the event. Where it does not, the library decides.
 func (e *event) scan(text []byte, minIDLength int) (err error) {
 	e.scanner.Inner = &e.inner
-	e.text, e.unknown, e.long, e.odd = text, 0, false, false
+	e.text, e.unknown, e.doubts, e.accepted = text, 0, 0, false
 	e.kind, e.eventShape, e.userShape = nil, 0, 0
 	clear(e.at[:])
 	e.fields, err = e.scanner.Fields(text)
@@ -51,7 +68,11 @@ func (e *event) scan(text []byte, minIDLength int) (err error) {
 	if len(e.keys) < len(e.fields) {
 		e.keys = make([]key, 2*len(e.fields))
 	}
-	e.accepted = true
+	was := &e.before
+	known := jsonscan.Same // the trait of fields whose doubts are known
+	if was.minIDLength != minIDLength {
+		was.minIDLength, known = minIDLength, 0
+	}
 	keys := e.keys[:len(e.fields)]
 	for i := range e.fields {
 		f := &e.fields[i]
@@ -67,34 +88,54 @@ func (e *event) scan(text []byte, minIDLength int) (err error) {
 			continue
 		}
 		e.at[k] = int32(i + 1)
-		if f.End-f.Start > maxStringLength {
-			e.long = true
+		if f.Traits&known == 0 {
+			e.look(k, f, minIDLength)
 		}
-		if f.Kind == jsonscan.String && classes[k] == aString {
-			continue // most of them
-		}
-		if !accepts(classes[k], f, text, minIDLength) {
-			e.accepted = false
-		}
-		switch {
-		case f.Kind == jsonscan.Number:
-			e.odd = e.odd || !isPlain(f.Value(text))
-		case f.Traits&jsonscan.LongNumber != 0:
-			e.odd = true
-		}
-		switch k {
-		case keyEventType:
-			if f.Kind == jsonscan.String {
-				e.kind = e.shapes.eventType(f, text)
-			}
-		case keyEventProperties:
-			e.eventShape = e.shapes.properties(text, e.inner.Of(f), inEvent)
-		case keyUserProperties:
-			e.userShape = e.shapes.properties(text, e.inner.Of(f), inUser)
+		e.doubts |= was.doubts[k]
+	}
+	if e.at[keyEventType] > 0 {
+		e.kind = was.kind
+	}
+	if e.at[keyEventProperties] > 0 {
+		e.eventShape = was.eventShape
+	}
+	if e.at[keyUserProperties] > 0 {
+		e.userShape = was.userShape
+	}
+	e.accepted = e.doubts&doubtSchema == 0 && e.at[keyEventType] > 0 && (e.at[keyUserID] > 0 || e.at[keyDeviceID] > 0)
+	return nil
+}
+
+// look finds out about a field whose member is not the same as before.
+func (e *event) look(k key, f *jsonscan.Field, minIDLength int) {
+	var d doubts
+	was := &e.before
+	if f.End-f.Start > maxStringLength {
+		d = doubtLength
+	}
+	if f.Kind == jsonscan.String && classes[k] == aString {
+		was.doubts[k] = d // most of them
+		return
+	}
+	if !accepts(classes[k], f, e.text, minIDLength) {
+		d |= doubtSchema
+	}
+	if f.Kind == jsonscan.Number || f.Traits&jsonscan.LongNumber != 0 && k.isProperties() {
+		if was.numbers[k] = countNumbers(f, e.text); was.numbers[k] != (numberCounts{}) {
+			d |= doubtNumber
 		}
 	}
-	e.accepted = e.accepted && e.at[keyEventType] > 0 && (e.at[keyUserID] > 0 || e.at[keyDeviceID] > 0)
-	return nil
+	was.doubts[k] = d
+	switch k {
+	case keyEventType:
+		if was.kind = nil; f.Kind == jsonscan.String {
+			was.kind = e.shapes.eventType(f, e.text)
+		}
+	case keyEventProperties:
+		was.eventShape = e.shapes.properties(e.text, e.inner.Of(f), inEvent)
+	case keyUserProperties:
+		was.userShape = e.shapes.properties(e.text, e.inner.Of(f), inUser)
+	}
 }
 
 // lookup finds the key of a field that the scanner has numbered just now, or

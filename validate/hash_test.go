@@ -1,6 +1,11 @@
 package validate
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+
+	"export2batch/internal/jsonscan"
+)
 
 // TestHashText changes every byte of texts of all lengths around the lanes,
 // and their lengths.
@@ -28,5 +33,30 @@ func TestHashText(t *testing.T) {
 	}
 	if text := []byte("the same"); hashText(1, text) == hashText(2, text) || hashText(1, text) != hashText(1, text) {
 		t.Error("the seed says nothing, or everything")
+	}
+}
+
+// TestHashKey sees that a key's hash depends on all of its bytes and on no
+// others, wherever it stands, but for the end of the text.
+func TestHashKey(t *testing.T) {
+	t.Parallel()
+	seen := map[uint64]int{}
+	for n := range 80 {
+		for i := range n {
+			text := bytes.Repeat([]byte{'a'}, n)
+			text[i] = 'b'
+			h := hashKey(append(bytes.Clone(text), make([]byte, 40)...), jsonscan.Key{End: uint32(n)})
+			again := hashKey(append([]byte(`{"x":"y","`), append(text, `":[1,2,3,4,5,6,7,8,9,10,11,12,13]}`...)...), jsonscan.Key{Start: 10, End: uint32(10 + n)})
+			if h != again || h == 0 {
+				t.Errorf("%d bytes: %x, and %x behind other text", n, h, again)
+			}
+			if seen[h] > 0 {
+				t.Errorf("%d bytes have the hash of %d others", n, seen[h])
+			}
+			seen[h] = n
+		}
+	}
+	if hashKey([]byte(`{"a":1}`), jsonscan.Key{Start: 2, End: 3}) == hashKey([]byte(`{"b":1}`), jsonscan.Key{Start: 2, End: 3}) {
+		t.Error("keys at the end of a text are the same")
 	}
 }

@@ -42,7 +42,7 @@ func checkNesting(c *checker, e *event) {
 // checkStrings looks at the strings of known keys. What is not longer in bytes
 // is not longer in characters.
 func checkStrings(c *checker, e *event) {
-	if !e.long {
+	if e.doubts&doubtLength == 0 {
 		return
 	}
 	for i := range e.fields {
@@ -70,38 +70,44 @@ const tooLong = "is longer than 1024 characters: Amplitude truncates it"
 
 // checkNumbers looks at the range and precision of numbers.
 func checkNumbers(c *checker, e *event) {
-	if !e.odd {
+	if e.doubts&doubtNumber == 0 {
 		return
 	}
-	for i := range e.fields {
-		f := &e.fields[i]
-		k := e.keys[i]
-		switch {
-		case f.Kind == jsonscan.Number:
-			number := f.Value(e.text)
-			if k == keyUnknown || isPlain(number) {
-				continue
-			}
-			if !inRange(number) {
-				c.report(ruleNumberRange, k.pointer(), outOfRange, 1)
-			} else if losesDigits(number) {
-				c.report(ruleNumberPrecision, k.pointer(), imprecise, 1)
-			}
-		case k.isProperties() && f.Traits&jsonscan.LongNumber != 0:
-			outside, inexact := countOdd(f.Value(e.text))
-			c.within(e, k, ruleNumberRange, outOfRange, outside, func(kind jsonscan.Kind, token []byte) bool {
-				return kind == jsonscan.Number && !inRange(token)
-			})
-			c.within(e, k, ruleNumberPrecision, imprecise, inexact, func(kind jsonscan.Kind, token []byte) bool {
-				return kind == jsonscan.Number && losesDigits(token) && inRange(token)
-			})
+	for _, k := range e.keys[:len(e.fields)] {
+		if k == keyUnknown || e.before.doubts[k]&doubtNumber == 0 {
+			continue
 		}
+		n := e.before.numbers[k]
+		c.within(e, k, ruleNumberRange, outOfRange, n.outside, func(kind jsonscan.Kind, token []byte) bool {
+			return kind == jsonscan.Number && !inRange(token)
+		})
+		c.within(e, k, ruleNumberPrecision, imprecise, n.inexact, func(kind jsonscan.Kind, token []byte) bool {
+			return kind == jsonscan.Number && losesDigits(token) && inRange(token)
+		})
 	}
 }
 
-// countOdd counts the numbers inside a value that are out of range, and those
-// that lose digits. It needs no way to them, as a walk has it.
-func countOdd(value []byte) (outside, inexact int) {
+// numberCounts are the numbers of a field that are out of range, and those that
+// lose digits.
+type numberCounts struct{ outside, inexact int }
+
+func (n *numberCounts) add(number []byte) {
+	switch {
+	case isPlain(number):
+	case !inRange(number):
+		n.outside++
+	case losesDigits(number):
+		n.inexact++
+	}
+}
+
+// countNumbers counts them. It needs no way to them, as a walk has it.
+func countNumbers(f *jsonscan.Field, text []byte) (n numberCounts) {
+	value := f.Value(text)
+	if f.Kind == jsonscan.Number {
+		n.add(value)
+		return n
+	}
 	for i := 0; i < len(value); {
 		switch c := value[i]; {
 		case c == '"':
@@ -110,19 +116,12 @@ func countOdd(value []byte) (outside, inexact int) {
 			start := i
 			for i++; i < len(value) && (value[i]-'0' <= 9 || value[i] == '.' || value[i]|0x20 == 'e' || value[i] == '+' || value[i] == '-'); i++ {
 			}
-			number := value[start:i]
-			switch {
-			case isPlain(number):
-			case !inRange(number):
-				outside++
-			case losesDigits(number):
-				inexact++
-			}
+			n.add(value[start:i])
 		default:
 			i++
 		}
 	}
-	return outside, inexact
+	return n
 }
 
 const (

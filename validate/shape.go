@@ -7,11 +7,11 @@ import (
 	"export2batch/internal/jsonscan"
 )
 
-// The rules about names would have to look at every key of every object of
-// properties. Objects of one kind have the same keys, so what is known of a
-// list of keys is kept under its hash.
+// The rules about names look at every key of properties. What is known of a key
+// is kept under its hash.
 
-// shapeFlags are what is known of the keys of an object of properties.
+// shapeFlags are what is known of a key of properties, or of all that an object
+// has.
 type shapeFlags uint8
 
 const (
@@ -42,10 +42,10 @@ const (
 // shapes keeps what a checker has seen. Names that it sees for the first time
 // are in fresh until they are taken.
 type shapes struct {
-	objects [2][]knownShape
-	types   map[string]*eventType
-	names   [nameKinds]map[string]struct{}
-	fresh   []name
+	keys  [2][]knownKey // by kind: inEvent, inUser
+	types map[string]*eventType
+	names [nameKinds]map[string]struct{}
+	fresh []name
 }
 
 // name is one name that events have.
@@ -54,40 +54,42 @@ type name struct {
 	text string
 }
 
-// knownShape is the list of keys that was met last of those whose hashes begin
-// alike.
-type knownShape struct {
+// knownKey is the key that was met last of those whose hashes begin alike.
+type knownKey struct {
 	hash  uint64 // 0: none
 	flags shapeFlags
 }
 
 // Bounds of what a checker keeps. What is over them is looked at anew.
 const (
-	shapeBits = 14     // of a hash: 16 384 lists of keys
-	maxNames  = 20_000 // of each kind
+	keyBits  = 13     // of a hash: 8192 keys of each kind
+	maxNames = 20_000 // of each kind
 )
 
 // properties returns what is known of an object with these keys.
-func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) shapeFlags {
-	if len(keys) == 0 {
-		return 0
+func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) (flags shapeFlags) {
+	if s.keys[kind] == nil {
+		s.keys[kind] = make([]knownKey, 1<<keyBits)
 	}
-	if s.objects[kind] == nil {
-		s.objects[kind] = make([]knownShape, 1<<shapeBits)
-	}
-	h := hashKeys(text, keys) | 1
-	known := &s.objects[kind][h>>(64-shapeBits)]
-	if known.hash == h {
-		return known.flags
-	}
-	*known = knownShape{hash: h}
+	table := s.keys[kind]
 	for _, k := range keys {
-		raw := text[k.Start:k.End]
-		n := string(decoded(raw, bytes.IndexByte(raw, '\\') >= 0))
-		known.flags |= nameFlags(n)
-		s.see(kind, n)
+		h := hashKey(text, k)
+		known := &table[h>>(64-keyBits)]
+		if known.hash != h {
+			*known = knownKey{h, s.newKey(text[k.Start:k.End], kind)}
+		}
+		flags |= known.flags
 	}
-	return known.flags
+	return flags
+}
+
+// newKey looks at a key that is not among the known ones.
+func (s *shapes) newKey(raw []byte, kind int) shapeFlags {
+	n := decoded(raw, bytes.IndexByte(raw, '\\') >= 0)
+	if _, ok := s.names[kind][string(n)]; !ok {
+		s.see(kind, string(n))
+	}
+	return nameFlags(string(n))
 }
 
 func (s *shapes) eventType(f *jsonscan.Field, text []byte) *eventType {

@@ -102,6 +102,7 @@ func (s *Scanner) scan(dst []Field, text []byte) ([]Field, error) {
 				for ; n < len(dst); n++ {
 					f := &dst[n]
 					f.move(delta)
+					f.Traits |= Same
 					if !seen.addID(f.ID) && !seen.add(text, dst[:n+1]) {
 						return dst, twice(f)
 					}

@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,6 +14,7 @@ import (
 func behindEachOther(t *testing.T, texts ...string) {
 	t.Helper()
 	used := Scanner{Inner: &Inner{}}
+	before := "" // the object that was scanned last
 	for n, text := range texts {
 		fresh := Scanner{Inner: &Inner{}}
 		want, wantErr := Fields(nil, []byte(text))
@@ -20,6 +22,10 @@ func behindEachOther(t *testing.T, texts ...string) {
 			t.Fatalf("text %d: a fresh scanner says %v, Fields %v", n, err, wantErr)
 		}
 		got, err := used.Fields([]byte(text))
+		was := before
+		if before = text; err != nil {
+			before = ""
+		}
 		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
 			t.Fatalf("text %d: the scanner says %v, Fields %v", n, err, wantErr)
 		}
@@ -36,11 +42,23 @@ func behindEachOther(t *testing.T, texts ...string) {
 			if a, b := used.Inner.Of(&f), fresh.Inner.Of(&want[i]); !slices.Equal(a, b) {
 				t.Fatalf("text %d, member %d: keys inside %v, want %v", n, i, a, b)
 			}
+			if f.Traits&Same != 0 && !hasMember(was, f.Key([]byte(text)), f.Value([]byte(text))) {
+				t.Fatalf("text %d, member %d: it is not the same in %s", n, i, was)
+			}
+			f.Traits &^= Same
 			if f.ID = NoID; f != want[i] {
 				t.Fatalf("text %d, member %d: %+v, want %+v", n, i, f, want[i])
 			}
 		}
 	}
+}
+
+// hasMember tells whether an object has a member, byte for byte.
+func hasMember(text string, key, value []byte) bool {
+	fields, err := Fields(nil, []byte(text))
+	return err == nil && slices.ContainsFunc(fields, func(f Field) bool {
+		return bytes.Equal(f.Key([]byte(text)), key) && bytes.Equal(f.Value([]byte(text)), value)
+	})
 }
 
 func TestScannerGoesOnFromTheObjectBefore(t *testing.T) {

@@ -13,6 +13,10 @@ const (
 	// any number of more than 300. Other numbers are in the range of 64-bit
 	// floating point, and exact if they are integers.
 	LongNumber
+	// Same: of a field that a Scanner returns, that the member stands byte for
+	// byte in the object it scanned before too. What was found out about the value
+	// then is true still.
+	Same
 )
 
 const (
