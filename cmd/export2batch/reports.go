@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,7 +34,7 @@ func openReports(ui *ui, c *cli.Context, account func(io.Writer)) (*reports, err
 	if n := c.Int("max-findings"); n < 0 {
 		return nil, usagef("--max-findings must not be negative")
 	}
-	o := report.Options{Tool: "export2batch", Version: version, Rules: reportRules(), Most: c.Int("max-findings"), Text: account}
+	o := report.Options{Tool: "export2batch", Version: version, Now: time.Now(), Rules: reportRules(), Most: c.Int("max-findings"), Text: account}
 	r := &reports{ui: ui, out: bufio.NewWriter(ui.stdout)}
 	printed, err := report.New(format, r.out, o)
 	if err != nil {

@@ -13,10 +13,11 @@ import (
 	"export2batch/internal/progress"
 )
 
-// junit writes testsuites as Jenkins, GitLab and others read them: a suite a
+// junit writes testsuites that meet both published schemas, that of Ant
+// (JUnit.xsd of Windy Road) and that of Jenkins (jenkins-junit.xsd): a suite a
 // file, in it a case for each rule that something was found by. Errors are
-// failures; warnings and infos pass, with their findings in system-out. A file
-// has its first maxJUnit findings of a rule.
+// failures; warnings and infos pass, with their findings in the system-out of
+// the suite. A file has its first maxJUnit findings of a rule.
 type junit struct {
 	w      io.Writer
 	o      Options
@@ -60,42 +61,55 @@ type xmlFailure struct {
 }
 
 type xmlCase struct {
-	Name      string      `xml:"name,attr"`
-	Class     string      `xml:"classname,attr"`
-	Failure   *xmlFailure `xml:"failure,omitempty"`
-	SystemOut string      `xml:"system-out,omitempty"`
+	Name    string      `xml:"name,attr"`
+	Class   string      `xml:"classname,attr"`
+	Seconds int         `xml:"time,attr"` // not known
+	Failure *xmlFailure `xml:"failure,omitempty"`
+}
+
+type xmlProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 type xmlSuite struct {
-	XMLName  xml.Name  `xml:"testsuite"`
-	Name     string    `xml:"name,attr"`
-	Tests    int       `xml:"tests,attr"`
-	Failures int       `xml:"failures,attr"`
-	Errors   int       `xml:"errors,attr"`
-	Cases    []xmlCase `xml:"testcase"`
+	XMLName    xml.Name      `xml:"testsuite"`
+	ID         int           `xml:"id,attr"`
+	Package    string        `xml:"package,attr"`
+	Name       string        `xml:"name,attr"`
+	Timestamp  string        `xml:"timestamp,attr"`
+	Host       string        `xml:"hostname,attr"`
+	Tests      int           `xml:"tests,attr"`
+	Failures   int           `xml:"failures,attr"`
+	Errors     int           `xml:"errors,attr"`
+	Seconds    int           `xml:"time,attr"`
+	Properties []xmlProperty `xml:"properties>property"`
+	Cases      []xmlCase     `xml:"testcase"`
+	Out        string        `xml:"system-out"`
+	Err        string        `xml:"system-err"`
 }
 
 type xmlSuites struct {
-	XMLName  xml.Name   `xml:"testsuites"`
-	Name     string     `xml:"name,attr"`
-	Tests    int        `xml:"tests,attr"`
-	Failures int        `xml:"failures,attr"`
-	Errors   int        `xml:"errors,attr"`
-	Suites   []xmlSuite `xml:"testsuite"`
+	XMLName xml.Name   `xml:"testsuites"`
+	Suites  []xmlSuite `xml:"testsuite"`
+}
+
+// newSuite starts a suite. Who ran it and where is nobody's business.
+func (j *junit) newSuite(name string) xmlSuite {
+	return xmlSuite{Name: name, Package: j.o.Tool, Timestamp: j.o.Now.UTC().Format("2006-01-02T15:04:05"), Host: "localhost",
+		Properties: []xmlProperty{{"version", j.o.Version}}}
 }
 
 func (j *junit) Close(t Total) error {
-	all := xmlSuites{Name: j.o.Tool}
 	// The account passes always: a report without findings has a case too.
-	account := xmlSuite{Name: "all inputs", Tests: 1, Cases: []xmlCase{{Name: "read", Class: j.o.Tool,
-		SystemOut: fmt.Sprintf("%s events in %s files", progress.Thousands(t.Events), progress.Thousands(t.Files))}}}
-	all.Suites = append(all.Suites, account)
+	account := j.newSuite("all inputs")
+	account.Tests, account.Cases = 1, []xmlCase{{Name: "read", Class: j.o.Tool}}
+	account.Out = fmt.Sprintf("%s events in %s files", progress.Thousands(t.Events), progress.Thousands(t.Files))
+	all := xmlSuites{Suites: []xmlSuite{account}}
 	for _, file := range j.order {
-		all.Suites = append(all.Suites, j.suite(file))
-	}
-	for _, s := range all.Suites {
-		all.Tests += s.Tests
-		all.Failures += s.Failures
+		s := j.suite(file)
+		s.ID = len(all.Suites)
+		all.Suites = append(all.Suites, s)
 	}
 	if _, err := io.WriteString(j.w, xml.Header); err != nil {
 		return err
@@ -110,7 +124,8 @@ func (j *junit) Close(t Total) error {
 }
 
 func (j *junit) suite(file finding.Place) xmlSuite {
-	s := xmlSuite{Name: clean(file.String())}
+	s := j.newSuite(clean(file.String()))
+	var passed []string
 	groups := make([]*group, 0, len(j.suites[file].rules))
 	for _, g := range j.suites[file].rules {
 		groups = append(groups, g)
@@ -132,11 +147,12 @@ func (j *junit) suite(file finding.Place) xmlSuite {
 			c.Failure = &xmlFailure{Message: progress.Thousands(g.n) + " findings: " + clean(j.explain(g.rule)), Type: g.rule, Text: text}
 			s.Failures++
 		} else {
-			c.SystemOut = text
+			passed = append(passed, text)
 		}
 		s.Cases = append(s.Cases, c)
 		s.Tests++
 	}
+	s.Out = strings.Join(passed, "\n")
 	return s
 }
 

@@ -6,6 +6,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"export2batch/internal/finding"
 )
@@ -33,7 +34,8 @@ type Rule struct {
 // Options say what all reports need to know.
 type Options struct {
 	Tool, Version string
-	Rules         []Rule // that findings can have
+	Now           time.Time // when the report was made
+	Rules         []Rule    // that findings can have
 	// Most is how many findings of a rule text and GitHub show; 0: all, in the
 	// order they come.
 	Most int

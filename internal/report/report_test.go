@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -33,7 +36,7 @@ func sample() []finding.Finding {
 }
 
 func options() Options {
-	return Options{Tool: "tool", Version: "1.2", Most: 2, Rules: []Rule{
+	return Options{Tool: "tool", Version: "1.2", Now: time.Date(2024, 1, 2, 3, 4, 5, 6, time.UTC), Most: 2, Rules: []Rule{
 		{"placeholder-id", finding.Error, "An id is a placeholder.", "somebody"},
 		{"insert-id-missing", finding.Warn, "No insert id.", "somebody"},
 		{"time-old", finding.Info, "Old.", "somebody"},
@@ -136,24 +139,76 @@ func TestSARIFContent(t *testing.T) {
 	}
 }
 
-// junitForm is what the schema of JUnit reports that Jenkins publishes allows:
-// the children and attributes of each element, the needed attributes with "!".
-var junitForm = map[string][]string{
-	"testsuites": {"<testsuite", "name", "time", "tests", "failures", "disabled", "errors"},
-	"testsuite": {"<properties", "<testcase", "<system-out", "<system-err", "name!", "tests!", "failures", "errors", "time", "disabled",
-		"skipped", "timestamp", "hostname", "id", "package"},
-	"testcase":   {"<skipped", "<error", "<failure", "<system-out", "<system-err", "name!", "assertions", "time", "classname!", "status"},
-	"failure":    {"type", "message"},
-	"system-out": {},
+// junitForm is what both published schemas allow, Ant's JUnit.xsd and Jenkins'
+// jenkins-junit.xsd: the children of an element in their order, how often each
+// may be there, and its attributes, all of which one of the schemas asks for.
+var junitForm = map[string]struct {
+	children   string // a regular expression over their names
+	attributes []string
+}{
+	"testsuites": {`^(testsuite )*$`, nil},
+	"testsuite": {`^properties (testcase )*system-out system-err $`,
+		[]string{"id", "package", "name", "timestamp", "hostname", "tests", "failures", "errors", "time"}},
+	"properties": {`^(property )+$`, nil},
+	"property":   {`^$`, []string{"name", "value"}},
+	"testcase":   {`^(failure )?$`, []string{"name", "classname", "time"}},
+	"failure":    {`^$`, []string{"message", "type"}},
+	"system-out": {`^$`, nil},
+	"system-err": {`^$`, nil},
+}
+
+// junitValues are the types of attributes that are not any text.
+var junitValues = map[string]string{
+	"id": `^\d+$`, "tests": `^\d+$`, "failures": `^\d+$`, "errors": `^\d+$`, "time": `^\d+(\.\d+)?$`,
+	"timestamp": `^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$`, "hostname": `\S`, "name": `\S`,
 }
 
 // TestJUnit holds the report against the form above, and its counts.
 func TestJUnit(t *testing.T) {
 	for _, list := range [][]finding.Finding{nil, sample()} {
 		out := write(t, JUnit, list)
-		d := xml.NewDecoder(strings.NewReader(out))
-		var path []string
 		seen := map[string]int{}
+		d := xml.NewDecoder(strings.NewReader(out))
+		var element func(start xml.StartElement)
+		element = func(start xml.StartElement) {
+			name := start.Name.Local
+			seen[name]++
+			form, ok := junitForm[name]
+			if !ok {
+				t.Errorf("there is no %s", name)
+			}
+			var attributes []string
+			for _, a := range start.Attr {
+				attributes = append(attributes, a.Name.Local)
+				if want := junitValues[a.Name.Local]; !regexp.MustCompile(want).MatchString(a.Value) {
+					t.Errorf("%s: %s=%q, want %s", name, a.Name.Local, a.Value, want)
+				}
+			}
+			if !slices.Equal(attributes, form.attributes) {
+				t.Errorf("%s has the attributes %q, want %q", name, attributes, form.attributes)
+			}
+			children := ""
+			for {
+				tok, err := d.Token()
+				if err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+				switch tok := tok.(type) {
+				case xml.StartElement:
+					children += tok.Name.Local + " "
+					element(tok)
+				case xml.CharData:
+					if name != "failure" && name != "system-out" && len(bytes.TrimSpace(tok)) > 0 {
+						t.Errorf("%s has text: %q", name, tok)
+					}
+				case xml.EndElement:
+					if !regexp.MustCompile(form.children).MatchString(children) {
+						t.Errorf("%s has the children %s, want %s", name, children, form.children)
+					}
+					return
+				}
+			}
+		}
 		for {
 			tok, err := d.Token()
 			if err == io.EOF {
@@ -162,40 +217,50 @@ func TestJUnit(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			switch tok := tok.(type) {
-			case xml.StartElement:
-				name := tok.Name.Local
-				seen[name]++
-				form, ok := junitForm[name]
-				if !ok || len(path) > 0 && !slices.Contains(junitForm[path[len(path)-1]], "<"+name) || len(path) == 0 && name != "testsuites" {
-					t.Errorf("%s in %v", name, path)
-				}
-				have := map[string]bool{}
-				for _, a := range tok.Attr {
-					have[a.Name.Local] = true
-					if !slices.Contains(form, a.Name.Local) && !slices.Contains(form, a.Name.Local+"!") {
-						t.Errorf("%s has %s", name, a.Name.Local)
-					}
-				}
-				for _, f := range form {
-					if needed, ok := strings.CutSuffix(f, "!"); ok && !have[needed] {
-						t.Errorf("%s has no %s", name, needed)
-					}
-				}
-				path = append(path, name)
-			case xml.EndElement:
-				path = path[:len(path)-1]
+			if start, ok := tok.(xml.StartElement); ok {
+				element(start)
 			}
 		}
 		var all xmlSuites
 		if err := xml.Unmarshal([]byte(out), &all); err != nil {
 			t.Fatal(err)
 		}
-		if all.Tests != seen["testcase"] || all.Failures != seen["failure"] || len(all.Suites) != seen["testsuite"] {
-			t.Errorf("%d tests, %d failures in %d suites are counted, the elements are %v", all.Tests, all.Failures, len(all.Suites), seen)
+		tests, failures := 0, 0
+		for i, s := range all.Suites {
+			tests += s.Tests
+			failures += s.Failures
+			if s.ID != i {
+				t.Errorf("suite %d has the id %d", i, s.ID)
+			}
 		}
-		if want := map[bool]int{true: 0, false: 2}[list == nil]; all.Failures != want {
-			t.Errorf("%d failures, want %d", all.Failures, want)
+		if tests != seen["testcase"] || failures != seen["failure"] || len(all.Suites) != seen["testsuite"] || seen["testsuites"] != 1 {
+			t.Errorf("%d tests, %d failures in %d suites are counted, the elements are %v", tests, failures, len(all.Suites), seen)
+		}
+		if want := map[bool]int{true: 0, false: 2}[list == nil]; failures != want {
+			t.Errorf("%d failures, want %d", failures, want)
+		}
+		if list != nil && !strings.Contains(all.Suites[1].Out, "has no insert_id") {
+			t.Errorf("a warning is missing: %s", out)
+		}
+		checkXSD(t, out)
+	}
+}
+
+// checkXSD holds a report against the schemas that JUNIT_XSD names, with colons
+// between, if it is set: they are not part of this project, and no library for
+// Go reads them.
+//
+//	github.com/windyroad/JUnit-Schema, JUnit.xsd
+//	github.com/junit-team/junit-framework, jenkins-junit.xsd
+func checkXSD(t *testing.T, report string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "report.xml")
+	if err := os.WriteFile(path, []byte(report), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, schema := range filepath.SplitList(os.Getenv("JUNIT_XSD")) {
+		if out, err := exec.Command("xmllint", "--noout", "--schema", schema, path).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", schema, err, out)
 		}
 	}
 }
