@@ -25,7 +25,8 @@ type pipeline struct {
 	inputs   []source.Input
 	aside    *setAside
 	work     chan *block
-	free     chan *block // to be used again
+	free     chan *block  // to be used again
+	results  chan *result // likewise, their memory
 
 	mu      sync.Mutex
 	changed sync.Cond // a stream has changed
@@ -70,7 +71,7 @@ const maxWeight = 20_000
 func newPipeline(o *Options, s *settings, inputs []source.Input, aside *setAside) *pipeline {
 	p := &pipeline{
 		o: o, settings: s, inputs: inputs, aside: aside,
-		work: make(chan *block, o.Jobs), free: make(chan *block, 3*o.Jobs),
+		work: make(chan *block, o.Jobs), free: make(chan *block, 3*o.Jobs), results: make(chan *result, 3*o.Jobs),
 		streams: make([]stream, len(inputs)),
 	}
 	p.changed.L = &p.mu
@@ -134,7 +135,9 @@ func (p *pipeline) readAll(ctx context.Context) {
 func (p *pipeline) check() {
 	c := &checker{settings: p.settings, common: p.settings}
 	for b := range p.work {
-		p.put(c.checkBlock(b, &p.inputs[b.input], p.aside != nil, p.aside.fixes()))
+		res := p.emptyResult(b)
+		c.checkBlock(res, b, &p.inputs[b.input], p.aside != nil, p.aside.fixes())
+		p.put(res)
 		p.o.Meter.Add(int64(len(b.ends)), 0)
 		p.release(b)
 	}
@@ -157,6 +160,29 @@ func (p *pipeline) release(b *block) {
 	}
 	select {
 	case p.free <- b:
+	default:
+	}
+}
+
+// emptyResult is for what comes of a block.
+func (p *pipeline) emptyResult(b *block) *result {
+	select {
+	case r := <-p.results:
+		*r = result{input: b.input, number: b.number, findings: r.findings[:0], sightings: r.sightings[:0]}
+		return r
+	default:
+		return &result{input: b.input, number: b.number}
+	}
+}
+
+// releaseResult gives a result back that has been delivered.
+func (p *pipeline) releaseResult(r *result) {
+	if cap(r.findings) > 8*blockLines {
+		return // events with very many
+	}
+	clear(r.findings) // what they point to
+	select {
+	case p.results <- r:
 	default:
 	}
 }
@@ -236,5 +262,6 @@ func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, all *whol
 			t.findings(&p.inputs[input], p.settings.severities, tell)
 			return p.aside.endInput(*r.last)
 		}
+		p.releaseResult(r)
 	}
 }

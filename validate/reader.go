@@ -280,10 +280,12 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 	return nil
 }
 
-// checkBlock checks the events of a block. Keep tells to keep the invalid ones,
-// fix the others, repaired.
-func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result {
-	res := &result{input: b.input, number: b.number, sightings: make([]sighting, 0, len(b.ends))}
+// checkBlock checks the events of a block into res. Keep tells to keep the
+// invalid ones, fix the others, repaired.
+func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix bool) {
+	c.event.scanner.Forget() // what was in the block before is gone
+	c.event.scanner.Borrow = true
+	res.sightings = slices.Grow(res.sightings, len(b.ends))
 	defer func() {
 		res.tally, res.names = c.tally, c.event.shapes.takeFresh()
 		c.tally = tally{}
@@ -291,7 +293,7 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result
 	if b.minIDLength > 0 {
 		if err := c.useMinIDLength(b.minIDLength); err != nil {
 			res.err = err
-			return res
+			return
 		}
 	} else {
 		c.settings = c.common
@@ -308,7 +310,7 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result
 		if err != nil {
 			place, _ := b.place(in, i)
 			res.err = fmt.Errorf("line %d: %w", place.Line, err)
-			return res
+			return
 		}
 		original := line
 		if fix && len(found) > 0 {
@@ -317,7 +319,7 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result
 				if found, fixed, err = c.recheck(found, mended); err != nil {
 					place, _ := b.place(in, i)
 					res.err = fmt.Errorf("line %d: %w", place.Line, err)
-					return res
+					return
 				}
 				if fixed {
 					res.repaired++
@@ -361,7 +363,6 @@ func (c *checker) checkBlock(b *block, in *source.Input, keep, fix bool) *result
 			}
 		}
 	}
-	return res
 }
 
 // keepFixed adds an event to the copy without errors.

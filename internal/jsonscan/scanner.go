@@ -14,9 +14,13 @@ import (
 type Scanner struct {
 	// Inner, when it is set, collects the keys of the objects that fields hold.
 	Inner *Inner
+	// Borrow: a text given to Fields stays as it is until the next call, or until
+	// Forget. Otherwise it is copied.
+	Borrow bool
 
 	fields []Field
 	before object
+	copied []byte   // text of the object before, unless it is borrowed
 	keys   []string // by ID
 	ids    map[string]uint16
 }
@@ -64,11 +68,21 @@ func (s *Scanner) Fields(text []byte) ([]Field, error) {
 	}
 	// What was remembered is overwritten by the call after the next.
 	s.fields, s.before.fields = s.before.fields, fields
-	s.before.text = append(s.before.text[:0], text...)
+	if s.Borrow {
+		s.before.text = text
+	} else {
+		s.copied = append(s.copied[:0], text...)
+		s.before.text = s.copied
+	}
 	if s.Inner != nil {
 		s.before.inner = append(s.before.inner[:0], s.Inner.keys...)
 	}
 	return fields, nil
+}
+
+// Forget makes the next object the first.
+func (s *Scanner) Forget() {
+	s.before.text, s.before.fields = nil, s.before.fields[:0]
 }
 
 func (s *Scanner) scan(dst []Field, text []byte) ([]Field, error) {

@@ -14,6 +14,7 @@ import (
 func behindEachOther(t *testing.T, texts ...string) {
 	t.Helper()
 	used := Scanner{Inner: &Inner{}}
+	borrowing := Scanner{Inner: &Inner{}, Borrow: true}
 	before := "" // the object that was scanned last
 	for n, text := range texts {
 		fresh := Scanner{Inner: &Inner{}}
@@ -22,6 +23,9 @@ func behindEachOther(t *testing.T, texts ...string) {
 			t.Fatalf("text %d: a fresh scanner says %v, Fields %v", n, err, wantErr)
 		}
 		got, err := used.Fields([]byte(text))
+		if b, berr := borrowing.Fields([]byte(text)); !slices.Equal(got, b) || fmt.Sprint(err) != fmt.Sprint(berr) {
+			t.Fatalf("text %d: with a borrowed text %v, %v, else %v, %v", n, b, berr, got, err)
+		}
 		was := before
 		if before = text; err != nil {
 			before = ""
@@ -59,6 +63,25 @@ func hasMember(text string, key, value []byte) bool {
 	return err == nil && slices.ContainsFunc(fields, func(f Field) bool {
 		return bytes.Equal(f.Key([]byte(text)), key) && bytes.Equal(f.Value([]byte(text)), value)
 	})
+}
+
+// TestScannerForgets gives texts that change after Forget, or are borrowed no
+// more.
+func TestScannerForgets(t *testing.T) {
+	text := []byte(`{"a":1,"b":"c"}`)
+	s := Scanner{Borrow: true}
+	for _, borrow := range []bool{true, false, true} {
+		s.Borrow = borrow
+		was := string(text)
+		for _, same := range []bool{false, true} {
+			fields, err := s.Fields(text)
+			if err != nil || len(fields) != 2 || (fields[0].Traits&Same != 0) != same || string(text) != was {
+				t.Fatalf("borrow %t: %+v, %v: %s", borrow, fields, err, text)
+			}
+		}
+		s.Forget()
+		text[5]++
+	}
 }
 
 func TestScannerGoesOnFromTheObjectBefore(t *testing.T) {
