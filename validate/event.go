@@ -17,9 +17,9 @@ type event struct {
 
 	accepted bool // the schema library would find nothing wrong
 
-	kind       *eventType // by the value of event_type; nil without one
-	eventShape shapeFlags // of event_properties
-	userShape  shapeFlags // of user_properties
+	kind       nameFlags // of the event type
+	eventShape nameFlags // of event_properties
+	userShape  nameFlags // of user_properties
 
 	scanner jsonscan.Scanner
 	inner   jsonscan.Inner
@@ -28,11 +28,11 @@ type event struct {
 
 	// Of the event before, for the members that are the same in this one:
 	before struct {
-		doubts                [keyCount]doubts
-		numbers               [keyCount]numberCounts
-		kind                  *eventType
-		eventShape, userShape shapeFlags
-		minIDLength           int
+		doubts      [keyCount]doubts
+		numbers     [keyCount]numberCounts
+		minIDLength int
+
+		kind, eventShape, userShape nameFlags
 	}
 }
 
@@ -58,7 +58,7 @@ func (e *event) field(k key) *jsonscan.Field {
 func (e *event) scan(text []byte, minIDLength int) (err error) {
 	e.scanner.Inner = &e.inner
 	e.text, e.unknown, e.doubts, e.accepted = text, 0, 0, false
-	e.kind, e.eventShape, e.userShape = nil, 0, 0
+	e.kind, e.eventShape, e.userShape = 0, 0, 0
 	clear(e.at[:])
 	e.fields, err = e.scanner.Fields(text)
 	if err != nil {
@@ -128,13 +128,13 @@ func (e *event) look(k key, f *jsonscan.Field, minIDLength int) {
 	was.doubts[k] = d
 	switch k {
 	case keyEventType:
-		if was.kind = nil; f.Kind == jsonscan.String {
-			was.kind = e.shapes.eventType(f, e.text)
+		if was.kind = 0; f.Kind == jsonscan.String {
+			was.kind = e.shapes.of(e.text, ofType, jsonscan.Key{Start: f.Start + 1, End: f.End - 1})
 		}
 	case keyEventProperties:
-		was.eventShape = e.shapes.properties(e.text, e.inner.Of(f), inEvent)
+		was.eventShape = e.shapes.of(e.text, inEvent, e.inner.Of(f)...)
 	case keyUserProperties:
-		was.userShape = e.shapes.properties(e.text, e.inner.Of(f), inUser)
+		was.userShape = e.shapes.of(e.text, inUser, e.inner.Of(f)...)
 	}
 }
 
@@ -158,8 +158,8 @@ func decoded(s []byte, escaped bool) []byte {
 	return s
 }
 
-// is tells whether the event's type has all of these flags.
-func (e *event) is(flag typeFlags) bool { return e.kind != nil && e.kind.flags&flag == flag }
+// is tells whether the event's type has this flag.
+func (e *event) is(flag nameFlags) bool { return e.kind&flag != 0 }
 
 // isPlain tells whether a number is certainly exact and in range: it has no
 // exponent, and few digits or a fraction.

@@ -113,7 +113,7 @@ func checkLocation(c *checker, e *event) {
 
 // checkReserved counts events with names that are Amplitude's own.
 func checkReserved(c *checker, e *event) {
-	if e.is(isReserved) || (e.eventShape|e.userShape)&hasReserved != 0 {
+	if (e.kind|e.eventShape|e.userShape)&isReserved != 0 {
 		c.note(onceReserved)
 	}
 }

@@ -10,25 +10,15 @@ import (
 // The rules about names look at every key of properties. What is known of a key
 // is kept under its hash.
 
-// shapeFlags are what is known of a key of properties, or of all that an object
-// has.
-type shapeFlags uint8
+// nameFlags are what is known of a name, or of all that an object has.
+type nameFlags uint8
 
 const (
-	hasOperation shapeFlags = 1 << iota // $set and the like
-	hasRevenue                          // $revenue or $price
-	hasReserved                         // a name that Amplitude keeps for itself
-)
-
-// eventType is what is known of an event type.
-type eventType struct{ flags typeFlags }
-
-type typeFlags uint8
-
-const (
-	isIdentify typeFlags = 1 << iota
+	hasOperation nameFlags = 1 << iota // $set and the like
+	hasRevenue                         // $revenue or $price
+	isReserved                         // a name that Amplitude keeps for itself
+	isIdentify                         // of event types: $identify
 	isGroupIdentify
-	isReserved
 )
 
 // The names that a set of events has, by what they name.
@@ -42,8 +32,7 @@ const (
 // shapes keeps what a checker has seen. Names that it sees for the first time
 // are in fresh until they are taken.
 type shapes struct {
-	keys  [2][]knownKey // by kind: inEvent, inUser
-	types map[string]*eventType
+	known [nameKinds][]knownName
 	names [nameKinds]map[string]struct{}
 	fresh []name
 }
@@ -54,65 +43,46 @@ type name struct {
 	text string
 }
 
-// knownKey is the key that was met last of those whose hashes begin alike.
-type knownKey struct {
+// knownName is the name that was met last of those whose hashes begin alike.
+type knownName struct {
 	hash  uint64 // 0: none
-	flags shapeFlags
+	flags nameFlags
 }
 
 // Bounds of what a checker keeps. What is over them is looked at anew.
 const (
-	keyBits  = 13     // of a hash: 8192 keys of each kind
-	maxNames = 20_000 // of each kind
+	knownBits = 13     // of a hash: 8192 names of each kind
+	maxNames  = 20_000 // of each kind
 )
 
-// properties returns what is known of an object with these keys.
-func (s *shapes) properties(text []byte, keys []jsonscan.Key, kind int) (flags shapeFlags) {
-	if s.keys[kind] == nil {
-		s.keys[kind] = make([]knownKey, 1<<keyBits)
+// of returns what is known of names that stand in text, as strings without
+// their quotes.
+func (s *shapes) of(text []byte, kind int, names ...jsonscan.Key) (flags nameFlags) {
+	if s.known[kind] == nil {
+		s.known[kind] = make([]knownName, 1<<knownBits)
 	}
-	table := s.keys[kind]
-	for _, k := range keys {
-		h := hashKey(text, k)
-		known := &table[h>>(64-keyBits)]
+	table := s.known[kind]
+	for _, n := range names {
+		h := hashKey(text, n)
+		known := &table[h>>(64-knownBits)]
 		if known.hash != h {
-			*known = knownKey{h, s.newKey(text[k.Start:k.End], kind)}
+			*known = knownName{h, s.newName(text[n.Start:n.End], kind)}
 		}
 		flags |= known.flags
 	}
 	return flags
 }
 
-// newKey looks at a key that is not among the known ones.
-func (s *shapes) newKey(raw []byte, kind int) shapeFlags {
+// newName looks at a name that is not among the known ones.
+func (s *shapes) newName(raw []byte, kind int) nameFlags {
 	n := decoded(raw, bytes.IndexByte(raw, '\\') >= 0)
 	if _, ok := s.names[kind][string(n)]; !ok {
 		s.see(kind, string(n))
 	}
-	return nameFlags(string(n))
-}
-
-func (s *shapes) eventType(f *jsonscan.Field, text []byte) *eventType {
-	raw := decoded(text[f.Start+1:f.End-1], f.Escaped)
-	if known := s.types[string(raw)]; known != nil {
-		return known
+	if kind == ofType {
+		return flagsOfType(string(n))
 	}
-	n := string(raw)
-	known := &eventType{}
-	switch {
-	case n == "$identify":
-		known.flags = isIdentify
-	case n == "$groupidentify":
-		known.flags = isGroupIdentify
-	case isReservedName(n):
-		known.flags = isReserved
-	}
-	s.see(ofType, n)
-	if s.types == nil || len(s.types) == maxNames {
-		s.types = map[string]*eventType{}
-	}
-	s.types[n] = known
-	return known
+	return flagsOfProperty(string(n))
 }
 
 // see notes a name.
@@ -134,7 +104,19 @@ func (s *shapes) takeFresh() []name {
 	return fresh
 }
 
-func nameFlags(n string) (flags shapeFlags) {
+func flagsOfType(n string) nameFlags {
+	switch {
+	case n == "$identify":
+		return isIdentify
+	case n == "$groupidentify":
+		return isGroupIdentify
+	case isReservedName(n):
+		return isReserved
+	}
+	return 0
+}
+
+func flagsOfProperty(n string) nameFlags {
 	switch {
 	case isOperation(n):
 		return hasOperation
@@ -143,7 +125,7 @@ func nameFlags(n string) (flags shapeFlags) {
 	case n == "$quantity" || n == "$productId" || n == "$revenueType" || n == "$receipt" || n == "$receiptSig":
 		return 0 // names that Amplitude asks for
 	case isReservedName(n):
-		return hasReserved
+		return isReserved
 	}
 	return 0
 }
