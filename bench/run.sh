@@ -28,42 +28,48 @@ measure() {
 		END { m = int((NR + 1) / 2); printf "%-44s %7.2f s %7.2f s cpu %6.0f MB/s %6.0f MB peak\n", name, wall[m], cpu[m], text / wall[m] / 1e6, rss / 1024 }'
 }
 
-# few is a tenth of the export, for tools that would take minutes with all of it.
-few=data/few-$events
-[ -d "$few" ] || { mkdir "$few" && find "$export" -name '*.gz' | sort | awk 'NR % 10 == 5' | xargs cp -t "$few"; }
+one="taskset -c 0"
 
-# ratio FOLDER: events/s of validate over the plain event files of a folder, and of decoding and validating each with the schema library
-# alone (BenchmarkLibrary), in turns; the medians.
+# cpu COMMAND…: CPU seconds of a command on one core.
+cpu() {
+	/usr/bin/time -f '%U %S' -o data/time $one "$@" >data/stdout
+	awk '{ print $1 + $2 }' data/time
+}
+
+# ratio FOLDER: events per CPU second of validate over the plain event files of a folder, and of decoding and validating each with the schema
+# library alone (BenchmarkLibrary), on one core and in turns; the medians. CPU seconds, so that other work on the machine matters less.
 ratio() {
-	local events file took rate
+	local events file decoded=40000
 	events=$(find "$1" -type f -print0 | xargs -0 cat | wc -l)
 	file=$(find "$1" -type f -size +1M | sort | awk 'NR == 1')
 	"${GO:-go}" test -c -o data/validate.test ../validate
 	for _ in $(seq "$runs"); do
-		took=$({ /usr/bin/time -f %e $one "$bin" --quiet validate --jobs 1 "$1" >data/stdout; } 2>&1 | tail -n 1)
-		rate=$(BENCH_EVENTS=$file $one data/validate.test -test.run '^$' -test.bench '^BenchmarkLibrary$' -test.cpu 1 -test.benchtime 2s |
-			awk '{ for (i = 2; i <= NF; i++) if ($i == "events/s") print $(i - 1) }')
-		echo "$took $rate"
-	done | awk -v events="$events" -v bytes="$(du -sb --apparent-size "$1" | cut -f1)" '
+		echo "$(cpu "$bin" --quiet validate --jobs 1 "$1")" \
+			"$(BENCH_EVENTS=$file cpu data/validate.test -test.run '^$' -test.bench '^BenchmarkLibrary$' -test.cpu 1 -test.benchtime ${decoded}x)"
+	done | awk -v events="$events" -v decoded="$decoded" -v bytes="$(du -sb --apparent-size "$1" | cut -f1)" '
 		function median(list, n,   i, j, t) {
 			for (i = 1; i <= n; i++) for (j = i + 1; j <= n; j++) if (list[j] < list[i]) { t = list[i]; list[i] = list[j]; list[j] = t }
 			return list[int((n + 1) / 2)]
 		}
-		{ validate[NR] = events / $1; library[NR] = $2; ratios[NR] = validate[NR] / library[NR] }
+		{ validate[NR] = events / $1; library[NR] = decoded / $2; ratios[NR] = validate[NR] / library[NR] }
 		END {
-			printf "validate plain files, one core, jobs 1: %d events of %d bytes: %.0f events/s\n", events, bytes / events, median(validate, NR)
-			printf "decode and schema library, one core: %.0f events/s; validate is %.1f times as fast\n", median(library, NR), median(ratios, NR)
+			printf "validate plain files, one core, jobs 1: %d events of %d bytes: %.0f events a CPU second\n", events, bytes / events, median(validate, NR)
+			printf "decode and schema library, one core: %.0f events a CPU second; validate is %.1f times as fast\n", median(library, NR), median(ratios, NR)
 		}'
 	rm -f data/validate.test
 }
 
-one="taskset -c 0"
 trap 'rm -rf data/events data/plain data/out data/work' EXIT
 if [ -n "${RATIO:-}" ]; then
 	"$bin" --quiet convert --compress none -o data/plain "$export"
 	ratio data/plain/events
 	exit
 fi
+
+# few is a tenth of the export, for tools that would take minutes with all of it.
+few=data/few-$events
+[ -d "$few" ] || { mkdir "$few" && find "$export" -name '*.gz' | sort | awk 'NR % 10 == 5' | xargs cp -t "$few"; }
+
 measure 'gzip -dc, one core' sh -c "find $export -name '*.gz' -print0 | $one xargs -0 gzip -dc >/dev/null"
 measure 'convert --compress none, one core' $one "$bin" --quiet convert --jobs 1 --compress none -o data/out "$export"
 mv data/out data/plain
