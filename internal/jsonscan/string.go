@@ -15,15 +15,16 @@ const (
 // and returns the offset of its closing quote.
 //
 // Eight bytes are looked at together: a byte that is a quote, a backslash, a
-// control character or not ASCII sets its high bit in the mask. Borrows of the
-// subtractions can only set bits above a true one, so the lowest is exact.
+// control character or not ASCII sets its high bit in the mask. In each of the
+// subtractions others that do are not ASCII either, and borrows can only set
+// bits above a true one, so the lowest is exact.
 func skipString(b []byte, i int) (stop int, escaped bool, err error) {
 	for {
 		for i+8 <= len(b) {
 			w := binary.LittleEndian.Uint64(b[i:])
 			quote := w ^ ones*'"'
 			slash := w ^ ones*'\\'
-			mask := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w | w) & highs
+			mask := ((quote - ones) | (slash - ones) | (w - ones*' ') | w) & highs
 			if mask != 0 {
 				i += bits.TrailingZeros64(mask) / 8
 				break
@@ -46,11 +47,14 @@ func skipString(b []byte, i int) (stop int, escaped bool, err error) {
 		case c < utf8.RuneSelf:
 			i++
 		default:
-			r, size := utf8.DecodeRune(b[i:])
-			if r == utf8.RuneError && size == 1 {
-				return i, escaped, fault(i, "not UTF-8")
+			// They seldom come alone.
+			for i < len(b) && b[i] >= utf8.RuneSelf {
+				r, size := utf8.DecodeRune(b[i:])
+				if r == utf8.RuneError && size == 1 {
+					return i, escaped, fault(i, "not UTF-8")
+				}
+				i += size
 			}
-			i += size
 		}
 	}
 }
