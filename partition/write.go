@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
+	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
 )
 
@@ -193,7 +194,11 @@ func (w *writer) put(number uint32, r *row) (err error) {
 func (w *writer) newPart(number uint32) (*part, error) {
 	c := w.run.o.Rules.Compress
 	name := fmt.Sprintf("partitions/part-%04d%s", number, c.Suffix())
-	file, err := eventfile.Create(w.run.folder.FS, w.run.folder.File(name), name, c)
+	fsys := w.run.folder.FS
+	if w.run.o.Memory >= collectBelow {
+		fsys = durable.Direct(fsys)
+	}
+	file, err := eventfile.Create(fsys, w.run.folder.File(name), name, c)
 	if err != nil {
 		return nil, err
 	}

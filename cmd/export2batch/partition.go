@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -48,6 +49,9 @@ func partitionCommand(ui *ui) *cli.Command {
 				return errUsage{err}
 			}
 			debug.SetMemoryLimit(partition.RuntimeMemory(o.Memory))
+			// A thread that waits for the disk keeps its processor for some
+			// time: with these the others work on.
+			runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 			var s partition.Summary
 			rate, err := ui.stage("partition", func(m *progress.Meter) (err error) {
 				o.Meter = m

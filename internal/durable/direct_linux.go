@@ -1,0 +1,5 @@
+package durable
+
+import "syscall"
+
+const directFlag = syscall.O_DIRECT
