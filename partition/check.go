@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"export2batch/internal/eventfile"
@@ -238,6 +239,7 @@ func (c *checker) events(ctx context.Context, i int, report bool, f func(line in
 			}
 			continue
 		}
+		e.content = xxhash.Sum64(line)
 		f(lines.Number(), &e)
 	}
 }

@@ -15,7 +15,7 @@ type event struct {
 	time         int64  // ms since the epoch
 	eventID      int64  // 0 where absent
 	dedup        uint64 // hash of device_id and insert_id; 0: no insert id
-	content      uint64 // hash of the line
+	content      uint64 // hash of the line; the scanner leaves it to its caller
 }
 
 // idKey stands for an id in memory: 62 bits of its hash and its kind. Two ids
@@ -71,7 +71,6 @@ func (s *scanner) event(line []byte) (e event, f *fault) {
 		return e, &fault{"missing-time", "no time, so the event has no place in the order"}
 	}
 	e.time, e.eventID = p.time, p.eventID
-	e.content = xxhash.Sum64(line)
 	if p.insert != nil {
 		e.dedup = dedupKey(e.device, p.insert)
 	}

@@ -3,6 +3,7 @@ package partition
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -171,16 +172,51 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
+// TestChecksumsOfTheManifest holds for the checksum of the lines, and for the
+// SHA-256 where an older version wrote the manifest.
 func TestChecksumsOfTheManifest(t *testing.T) {
-	events := join([]sample{{user: "u", time: 1, text: "abc"}})
-	dir := converted(t, []string{events}, []string{`{"user_id":"u"}` + "\n"})
-	writeFile(t, filepath.Join(dir, "events/00.ndjson"), strings.Replace(events, "abc", "abd", 1))
-	if err := runError(t, options(t, dir)); !strings.Contains(err, "events/00.ndjson is not the file its manifest.json describes") {
-		t.Error(err)
-	}
-	writeFile(t, filepath.Join(dir, "events/00.ndjson"), events+events)
-	if err := runError(t, options(t, dir)); !strings.Contains(err, "the folder was changed") {
-		t.Error(err)
+	one, two := sample{user: "u", time: 1, text: "abc"}.line()+"\n", sample{user: "u", time: 2, text: "abd"}.line()+"\n"
+	for _, withLines := range []bool{true, false} {
+		for text, want := range map[string]string{
+			one + two:       "",
+			two + one:       "events/00.ndjson is not the file its manifest.json describes",
+			one + one:       "events/00.ndjson is not the file its manifest.json describes",
+			one + two + one: "the folder was changed",
+		} {
+			dir := converted(t, []string{one + two}, []string{`{"user_id":"u"}` + "\n"})
+			m, err := stage.Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Files[0].Lines == 0 {
+				t.Error("the manifest has no checksum of the lines")
+			}
+			if sum := m.Files[0]; !withLines {
+				m.Files[0].Lines = 0
+				data, _ := json.Marshal(m)
+				writeFile(t, filepath.Join(dir, "manifest.json"), string(data))
+				m.Files[0] = sum
+			}
+			writeFile(t, filepath.Join(dir, "events/00.ndjson"), text)
+			o := options(t, dir)
+			if want != "" {
+				if err := runError(t, o); !strings.Contains(err, want) {
+					t.Errorf("%q: %s", text, err)
+				}
+				continue
+			}
+			mustRun(t, o)
+			made, err := stage.Load(o.Out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in := made.Inputs[0]; in.SHA256 != m.Files[0].SHA256 || in.Size != m.Files[0].Bytes {
+				t.Errorf("the manifest names %+v of %+v", in, m.Files[0])
+			}
+			if got := made.Files[0]; got.Lines != m.Files[0].Lines || got.SHA256 != m.Files[0].SHA256 {
+				t.Errorf("the same lines have the checksums %+v and %+v", got, m.Files[0])
+			}
+		}
 	}
 }
 

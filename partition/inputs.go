@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
@@ -16,14 +17,15 @@ import (
 type inputs struct {
 	events     []source.Input
 	identities []source.Input
-	scan       []source.Input // the events whose identities have to be found in them
+	scan       []source.Input             // the events whose identities have to be found in them
+	lines      map[string]eventfile.Chain // of event files, where a manifest names it
 	findings   []finding.Finding
 	spooled    string // SHA-256 of standard input
 	excluded   exclusion
 }
 
 func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
-	in := &inputs{excluded: excluded}
+	in := &inputs{excluded: excluded, lines: map[string]eventfile.Chain{}}
 	for _, path := range o.Paths {
 		stdin := path == "-"
 		if stdin {
@@ -50,6 +52,9 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 		if stdin || err != nil || len(m.Extra) == 0 { // Expand has seen to a damaged manifest
 			in.scan = append(in.scan, set.Inputs...)
 			continue
+		}
+		for _, f := range m.Files {
+			in.lines[filepath.Join(path, filepath.FromSlash(f.Name))] = f.Lines
 		}
 		for _, f := range m.Extra {
 			name := filepath.Join(path, filepath.FromSlash(f.Name))
@@ -116,6 +121,17 @@ func (in *inputs) same(list []stage.Input) bool {
 	return true
 }
 
+// open opens an event file. Known is what its manifest says of its lines, 0
+// where SHA-256 has to be reckoned.
+func (in *inputs) open(input *source.Input) (lines *source.Lines, known eventfile.Chain, err error) {
+	if known = in.lines[input.File]; known != 0 {
+		lines, err = input.LinesOnly()
+	} else {
+		lines, err = input.Lines()
+	}
+	return lines, known, err
+}
+
 // verifySum reads the rest of an input and compares it with the manifest it is
 // in.
 func verifySum(in *source.Input, lines *source.Lines, sum *stage.Input) error {
@@ -124,10 +140,14 @@ func verifySum(in *source.Input, lines *source.Lines, sum *stage.Input) error {
 		return err
 	}
 	if in.SHA256 != "" && in.SHA256 != sha {
-		return fmt.Errorf("%s is not the file its manifest.json describes: the checksums differ", in.File)
+		return errChanged(in)
 	}
 	if sum != nil {
 		*sum = stage.Input{Name: in.File, Member: in.Member, Size: size, SHA256: sha}
 	}
 	return nil
+}
+
+func errChanged(in *source.Input) error {
+	return fmt.Errorf("%s is not the file its manifest.json describes: the checksums differ", in.File)
 }

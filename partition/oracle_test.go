@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // expectation is what a naive partitioning of the same events gives: for each
@@ -91,9 +93,7 @@ func oracle(samples []sample, rules Rules) expectation {
 		for _, loser := range list[1:] {
 			e.collisions++
 			if rules.Collisions == Suffix {
-				var c scanner
-				got, _ := c.event([]byte(loser.line))
-				loser.line = strings.Replace(loser.line, fmt.Sprintf("%q", loser.insert), fmt.Sprintf(`"%s-%016x"`, loser.insert, got.content), 1)
+				loser.line = strings.Replace(loser.line, fmt.Sprintf("%q", loser.insert), fmt.Sprintf(`"%s-%016x"`, loser.insert, xxhash.Sum64String(loser.line)), 1)
 			} else {
 				gone[loser] = true
 			}

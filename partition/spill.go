@@ -8,8 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
+	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
@@ -77,6 +79,7 @@ type spiller struct {
 
 	in     *source.Input // the one being read
 	number uint64        // of it
+	chain  eventfile.Chain
 	aside  *asideFile
 
 	counts          stage.Counts
@@ -97,15 +100,20 @@ func (w *spiller) input(i int) error {
 	w.scan.vouched = w.in.SHA256 != ""
 	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
 	defer w.aside.abort()
-	lines, err := w.in.Lines()
+	lines, known, err := r.in.open(w.in)
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
+	w.chain = 0
 	if err := w.lines(lines); err != nil {
 		return err
 	}
-	if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
+	if known != 0 && known == w.chain {
+		r.sums[i] = stage.Input{Name: w.in.File, Size: w.in.Size, SHA256: w.in.SHA256}
+	} else if known != 0 {
+		return errChanged(w.in)
+	} else if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
 		return err
 	}
 	name, err := w.aside.commit()
@@ -143,6 +151,8 @@ func (w *spiller) lines(lines *source.Lines) error {
 		default:
 			return fmt.Errorf("%s: %w", w.in.Place(lines.Number()), err)
 		}
+		hash := xxhash.Sum64(line)
+		w.chain.Add(hash)
 		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
 			continue
 		}
@@ -154,7 +164,7 @@ func (w *spiller) lines(lines *source.Lines) error {
 			w.counts.Drop("invalid")
 			continue
 		}
-		if err := w.line(line, lines.Number()); err != nil {
+		if err := w.line(line, hash, lines.Number()); err != nil {
 			return err
 		}
 	}
@@ -178,11 +188,12 @@ func (w *spiller) reject(line []byte, number int64, f *fault) error {
 	return w.aside.write(finding.AppendRejected(nil, p, f.rule, f.reason, line))
 }
 
-func (w *spiller) line(line []byte, number int64) error {
+func (w *spiller) line(line []byte, hash uint64, number int64) error {
 	e, bad := w.scan.event(line)
 	if bad != nil {
 		return w.reject(line, number, bad)
 	}
+	e.content = hash
 	ids := w.run.ids
 	id, ok := ids.identity(w.run.o.Rules.By, &e)
 	if !ok {

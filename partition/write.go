@@ -122,6 +122,7 @@ type part struct {
 	number uint32
 	file   *eventfile.Writer
 	out    []byte
+	lines  eventfile.Chain
 	info   *eventfile.Info // once it has its name
 }
 
@@ -183,6 +184,7 @@ func (w *writer) put(number uint32, r *row) (err error) {
 			return err
 		}
 	}
+	p.lines.Add(hash)
 	p.out = append(append(p.out, line...), '\n')
 	p.file.Count(r.time)
 	if len(p.out) < flushAt {
@@ -208,7 +210,7 @@ func (w *writer) newPart(number uint32) (*part, error) {
 }
 
 func (p *part) flush() error {
-	err := p.file.Write(p.out)
+	err := p.file.WriteHashed(p.out, p.lines)
 	p.out = p.out[:0]
 	return err
 }

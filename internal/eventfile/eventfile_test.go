@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -91,7 +93,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Errorf("%s: %d bytes came back, want %d", c, len(got), len(data))
 			}
 			sum := sha256.Sum256(stored)
-			want := eventfile.Info{Name: "events/x" + c.Suffix(), Bytes: int64(len(stored)), SHA256: hex.EncodeToString(sum[:])}
+			want := eventfile.Info{Name: "events/x" + c.Suffix(), Bytes: int64(len(stored)), SHA256: hex.EncodeToString(sum[:]), Lines: info.Lines} // see TestLinesAreChained
 			if info != want {
 				t.Errorf("%s: info %+v, want %+v", c, info, want)
 			}
@@ -197,6 +199,37 @@ func TestEveryFaultLeavesNothing(t *testing.T) {
 				if stored, err := os.ReadFile(filepath.Join(dir, "x")); err != nil || !bytes.Equal(unpack(t, c, stored), data) {
 					t.Errorf("%s: the file whose folder was not synced is not whole", c)
 				}
+			}
+		}
+	}
+}
+
+// TestLinesAreChained holds that the checksum tells lines and their order,
+// whatever is written at once and however it is stored.
+func TestLinesAreChained(t *testing.T) {
+	var want eventfile.Chain
+	for _, line := range []string{"one", "", "three"} {
+		want = want*0x9E3779B97F4A7C15 + eventfile.Chain(xxhash.Sum64String(line))
+	}
+	for _, c := range compressions {
+		for _, pieces := range [][]string{{"one\n", "\nthree\n"}, {"one\n\nthree\n"}, {"one\n", "", "\n", "three\n"}} {
+			w, err := eventfile.Create(durable.OS, filepath.Join(t.TempDir(), "x"), "x", c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range pieces {
+				if err := w.Write([]byte(p)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			info, err := w.Commit()
+			if err != nil || info.Lines != want {
+				t.Errorf("%s, %q: %x instead of %x, %v", c, pieces, info.Lines, want, err)
+			}
+			data, err := json.Marshal(info)
+			var back eventfile.Info
+			if err != nil || json.Unmarshal(data, &back) != nil || back.Lines != want {
+				t.Errorf("%s: %v", data, err)
 			}
 		}
 	}
