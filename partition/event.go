@@ -2,6 +2,7 @@ package partition
 
 import (
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
@@ -38,12 +39,48 @@ func keyOf(kind idKey, id []byte) idKey {
 
 // scanner reads events. It is not safe for concurrent use.
 type scanner struct {
-	fields  []jsonscan.Field
+	json    jsonscan.Scanner
+	roles   []role // of the keys that json has numbered
 	scratch []byte
-	// vouched tells that the lines are convert's, as the checksum of its
-	// manifest will prove or else fail the command: JSON that was validated,
-	// each key once and without escapes. Then not all of a line has to be read.
+	// vouched tells that the lines are known to be JSON, each key once and
+	// without escapes: convert wrote them or they were read before, as their
+	// checksum will prove or else fail the command. Then not all of a line has
+	// to be read.
 	vouched bool
+	// escaped tells that a key with an escape was met.
+	escaped bool
+}
+
+// role is what a key says of an event.
+type role uint8
+
+const (
+	noRole role = iota
+	userRole
+	deviceRole
+	insertRole
+	timeRole
+	eventIDRole
+)
+
+var roleNames = [...]string{userRole: "user_id", deviceRole: "device_id", insertRole: "insert_id", timeRole: "time", eventIDRole: "event_id"}
+
+func roleOf(key string) role { return role(max(0, slices.Index(roleNames[:], key))) } // no key is empty but one without a role
+
+// role is the role of a member of line.
+func (s *scanner) role(line []byte, f *jsonscan.Field) role {
+	s.escaped = s.escaped || f.KeyEscaped
+	if f.ID == jsonscan.NoID {
+		key := f.Key(line)
+		if f.KeyEscaped {
+			key = jsonscan.AppendUnescaped(nil, key)
+		}
+		return roleOf(string(key))
+	}
+	for int(f.ID) >= len(s.roles) {
+		s.roles = append(s.roles, roleOf(s.json.Name(uint16(len(s.roles)))))
+	}
+	return s.roles[f.ID]
 }
 
 // fault is why a line is no event that can be put in order.
@@ -95,36 +132,32 @@ type parts struct {
 
 // whole reads and validates all of a line.
 func (s *scanner) whole(p *parts, line []byte) *fault {
-	var err error
-	if s.fields, err = jsonscan.Fields(s.fields[:0], line); err != nil {
+	fields, err := s.json.Fields(line)
+	if err != nil {
 		return &fault{"invalid-json", err.Error()}
 	}
 	s.scratch = s.scratch[:0]
-	for i := range s.fields {
-		f := &s.fields[i]
+	for i := range fields {
+		f := &fields[i]
+		role, ok := s.role(line, f), true
 		if f.Kind == jsonscan.Null {
 			continue
 		}
-		key := f.Key(line)
-		if f.KeyEscaped {
-			key = jsonscan.AppendUnescaped(nil, key)
-		}
-		ok := true
-		switch string(key) {
-		case "user_id":
+		switch role {
+		case userRole:
 			p.user, ok = s.text(line, f)
-		case "device_id":
+		case deviceRole:
 			p.device, ok = s.text(line, f)
-		case "insert_id":
+		case insertRole:
 			p.insert, ok = s.text(line, f)
-		case "time":
+		case timeRole:
 			p.time, ok = integer(line, f)
 			p.hasTime = ok
-		case "event_id":
+		case eventIDRole:
 			p.eventID, ok = integer(line, f)
 		}
 		if !ok {
-			return &fault{"type", string(key) + " has the wrong type"}
+			return &fault{"type", roleNames[role] + " has the wrong type"}
 		}
 	}
 	return nil

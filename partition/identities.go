@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"github.com/cespare/xxhash/v2"
 	"golang.org/x/sync/errgroup"
 
 	"export2batch/internal/jsonscan"
@@ -20,10 +21,10 @@ func (r *run) readIdentities(ctx context.Context) error {
 	j := &joiner{ids: r.ids, by: r.o.Rules.By, limit: r.idLimit()}
 	files := make([]idFile, 0, len(r.in.identities)+len(r.in.scan))
 	for i := range r.in.identities {
-		files = append(files, idFile{&r.in.identities[i], (*scanner).identity, true})
+		files = append(files, idFile{in: &r.in.identities[i], read: (*scanner).identity, whole: true})
 	}
-	for i := range r.in.scan {
-		files = append(files, idFile{&r.in.scan[i], (*scanner).ids, false})
+	for _, i := range r.in.scan {
+		files = append(files, idFile{in: &r.in.events[i], read: (*scanner).ids, lines: &r.in.lines[i]})
 	}
 	var next atomic.Int64
 	group, gctx := errgroup.WithContext(ctx)
@@ -69,6 +70,7 @@ type idFile struct {
 	in    *source.Input
 	read  func(*scanner, []byte) (triple, bool)
 	whole bool
+	lines *knownLines // of an event file: what is found out about it
 }
 
 // idReader takes the ids of files to a joiner.
@@ -81,12 +83,17 @@ type idReader struct {
 }
 
 func (c *idReader) read(f idFile, progress func(events, work int64)) error {
-	lines, err := f.in.Lines()
+	open := f.in.Lines
+	if !f.whole {
+		open = f.in.LinesOnly // the spilling pass reckons the checksum
+	}
+	lines, err := open()
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
-	c.scan.vouched = f.in.SHA256 != ""
+	c.scan.vouched, c.scan.escaped = f.in.SHA256 != "", false
+	known := knownLines{read: true}
 	var reported int64
 	flush := func() error {
 		progress(0, lines.Stored()-reported)
@@ -108,7 +115,15 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			return f.verify(lines)
+			if f.whole {
+				// What it lacks would divide an identity, and nothing else would
+				// show it.
+				return verifySum(f.in, lines, nil)
+			}
+			if known.read && !c.scan.escaped {
+				*f.lines = known
+			}
+			return nil
 		case errors.As(err, new(*source.DamageError)):
 			if f.whole {
 				return fmt.Errorf("%s: %w: convert anew, or give the events/ folder alone to find the identities in the events", f.in.Place(lines.Number()), err)
@@ -118,12 +133,15 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 			if _, err := lines.CopyLong(io.Discard); err != nil && !errors.As(err, new(*source.DamageError)) {
 				return err
 			}
+			known.read = false
 			continue
 		default:
 			return fmt.Errorf("%s: %w", f.in.Place(lines.Number()), err)
 		}
+		known.chain.Add(xxhash.Sum64(line))
 		t, ok := f.read(&c.scan, line)
 		if !ok {
+			known.read = known.read && source.Blank(line)
 			if f.whole {
 				return fmt.Errorf("%s: not a line of an identity file: convert anew, or give the events/ folder alone", f.in.Place(lines.Number()))
 			}
@@ -142,23 +160,14 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 	}
 }
 
-// verify compares an identity file with its manifest: what it lacks would
-// divide an identity, and nothing else would show it.
-func (f idFile) verify(lines *source.Lines) error {
-	if !f.whole {
-		return nil // the spilling pass does it
-	}
-	return verifySum(f.in, lines, nil)
-}
-
 // identity reads a line of an identity file.
 func (s *scanner) identity(line []byte) (t triple, ok bool) {
-	var err error
-	if s.fields, err = jsonscan.Fields(s.fields[:0], line); err != nil {
+	fields, err := s.json.Fields(line)
+	if err != nil {
 		return t, false
 	}
-	for i := range s.fields {
-		f := &s.fields[i]
+	for i := range fields {
+		f := &fields[i]
 		s.scratch = s.scratch[:0]
 		switch string(f.Key(line)) {
 		case "user_id":

@@ -220,6 +220,45 @@ func TestChecksumsOfTheManifest(t *testing.T) {
 	}
 }
 
+// TestInputThatChangesBetweenThePasses is told by the checksum of its lines:
+// the second pass does not validate what the first one did.
+func TestInputThatChangesBetweenThePasses(t *testing.T) {
+	one, two := sample{user: "u", time: 1, text: "abc"}.line()+"\n", sample{user: "u", time: 1, text: "abd"}.line()+"\n"
+	path := writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), one)
+	o := options(t, path)
+	o.limits.free = func(string) (int64, error) { // is asked between them
+		writeFile(t, path, two)
+		return -1, nil
+	}
+	if err := runError(t, o); !strings.Contains(err, "a.ndjson was changed while it was read") {
+		t.Error(err)
+	}
+	o.limits.free = nil
+	mustRun(t, o)
+}
+
+// TestEscapedKeys are read in both passes.
+func TestEscapedKeys(t *testing.T) {
+	var lines strings.Builder
+	for i := range 50 {
+		fmt.Fprintf(&lines, `{"user_id":"u%d","device_id":"a%d","event_type":"e","time":1,"insert_id":"i","event_id":1}`+"\n", i, i)
+		fmt.Fprintf(&lines, `{"device_id":"b%d","event_type":"e","time":1,"insert_id":"i","event_id":1,"user\u005fid":"u%d","groups":{}}`+"\n", i, i)
+	}
+	o := options(t, writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), lines.String()))
+	o.Rules.By = ByUser
+	mustRun(t, o)
+	for name, text := range tree(t, o.Out) {
+		if !strings.HasPrefix(name, "partitions/") {
+			continue
+		}
+		for i := range 50 {
+			if n := strings.Count(text, fmt.Sprintf(`:"u%d",`, i)); n != 0 && n != 2 {
+				t.Errorf("%s has %d of the 2 events of a user", name, n)
+			}
+		}
+	}
+}
+
 func TestExclude(t *testing.T) {
 	samples := []sample{{user: "a", time: 1}, {user: "b", time: 2}, {user: "c", time: 3}, {user: "d", time: 4}}
 	path := files(t, samples, 1)[0]

@@ -16,16 +16,25 @@ import (
 // the identities of theirs.
 type inputs struct {
 	events     []source.Input
+	lines      []knownLines // of each of events
 	identities []source.Input
-	scan       []source.Input             // the events whose identities have to be found in them
-	lines      map[string]eventfile.Chain // of event files, where a manifest names it
+	scan       []int // which of events have identities to be found in them
 	findings   []finding.Finding
 	spooled    string // SHA-256 of standard input
 	excluded   exclusion
 }
 
+// knownLines is what is known of the lines of an event file before they are
+// spilled.
+type knownLines struct {
+	chain eventfile.Chain // 0: not known
+	// read tells that this command has read them, and found events only, with no
+	// escapes in their keys.
+	read bool
+}
+
 func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
-	in := &inputs{excluded: excluded, lines: map[string]eventfile.Chain{}}
+	in := &inputs{excluded: excluded}
 	for _, path := range o.Paths {
 		stdin := path == "-"
 		if stdin {
@@ -47,14 +56,18 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 			}
 		}
 		in.findings = append(in.findings, set.Findings...)
+		first := len(in.events)
 		in.events = append(in.events, set.Inputs...)
+		in.lines = append(in.lines, make([]knownLines, len(set.Inputs))...)
 		m, err := stage.Load(path)
 		if stdin || err != nil || len(m.Extra) == 0 { // Expand has seen to a damaged manifest
-			in.scan = append(in.scan, set.Inputs...)
+			for i := range set.Inputs {
+				in.scan = append(in.scan, first+i)
+			}
 			continue
 		}
-		for _, f := range m.Files {
-			in.lines[filepath.Join(path, filepath.FromSlash(f.Name))] = f.Lines
+		for i := range m.Files { // in the order of set.Inputs
+			in.lines[first+i].chain = m.Files[i].Lines
 		}
 		for _, f := range m.Extra {
 			name := filepath.Join(path, filepath.FromSlash(f.Name))
@@ -75,7 +88,11 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 // work is how much there is to do: the stored bytes of all that is read, and
 // those of the events once more for writing them.
 func (in *inputs) work() int64 {
-	return 2*stored(in.events) + stored(in.identities) + stored(in.scan)
+	work := 2*stored(in.events) + stored(in.identities)
+	for _, i := range in.scan {
+		work += max(0, in.events[i].Size)
+	}
+	return work
 }
 
 func stored(inputs []source.Input) (bytes int64) {
@@ -119,17 +136,6 @@ func (in *inputs) same(list []stage.Input) bool {
 		}
 	}
 	return true
-}
-
-// open opens an event file. Known is what its manifest says of its lines, 0
-// where SHA-256 has to be reckoned.
-func (in *inputs) open(input *source.Input) (lines *source.Lines, known eventfile.Chain, err error) {
-	if known = in.lines[input.File]; known != 0 {
-		lines, err = input.LinesOnly()
-	} else {
-		lines, err = input.Lines()
-	}
-	return lines, known, err
 }
 
 // verifySum reads the rest of an input and compares it with the manifest it is

@@ -97,10 +97,16 @@ type buffer struct {
 func (w *spiller) input(i int) error {
 	r := w.run
 	w.in, w.number = &r.in.events[i], uint64(i)
-	w.scan.vouched = w.in.SHA256 != ""
+	known := r.in.lines[i]
+	w.scan.vouched = w.in.SHA256 != "" || known.read
 	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
 	defer w.aside.abort()
-	lines, known, err := r.in.open(w.in)
+	// A manifest's checksum of the lines makes the one of the file needless.
+	open := w.in.Lines
+	if known.chain != 0 && !known.read {
+		open = w.in.LinesOnly
+	}
+	lines, err := open()
 	if err != nil {
 		return err
 	}
@@ -109,12 +115,17 @@ func (w *spiller) input(i int) error {
 	if err := w.lines(lines); err != nil {
 		return err
 	}
-	if known != 0 && known == w.chain {
-		r.sums[i] = stage.Input{Name: w.in.File, Size: w.in.Size, SHA256: w.in.SHA256}
-	} else if known != 0 {
+	switch {
+	case known.chain != 0 && known.chain != w.chain && known.read:
+		return fmt.Errorf("%s was changed while it was read", w.in.File)
+	case known.chain != 0 && known.chain != w.chain:
 		return errChanged(w.in)
-	} else if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
-		return err
+	case known.chain != 0 && !known.read:
+		r.sums[i] = stage.Input{Name: w.in.File, Size: w.in.Size, SHA256: w.in.SHA256}
+	default:
+		if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
+			return err
+		}
 	}
 	name, err := w.aside.commit()
 	if name != "" {
