@@ -36,14 +36,21 @@ type CheckOptions struct {
 type CheckSummary struct {
 	Files      int64 `json:"files"`
 	Events     int64 `json:"events"`
-	Identities int64 `json:"identities"` // that the events alone show: without Amplitude IDs they can be more
+	Identities int64 `json:"identities"`
 	Findings   int64 `json:"findings"`
+	// IdentityFiles is how many files of Amplitude IDs were read again. Missing is
+	// how many of those that Run had read are not there any more, or changed:
+	// then none is used, and identities that only Amplitude IDs join are not
+	// checked.
+	IdentityFiles int64 `json:"identity_files,omitempty"`
+	Missing       int64 `json:"missing_identity_files,omitempty"`
 }
 
 // Check verifies a finished folder of Run from the files themselves: that each
 // is the one the manifest describes, that all events together are the ones the
 // manifest's hashes account for, that each partition is in order, and that no
-// identity is in two.
+// identity is in two. Of what Run read it uses the identity files, where they
+// are still there.
 func Check(ctx context.Context, o CheckOptions) (s CheckSummary, err error) {
 	setDefault(&o.Memory, DefaultMemory)
 	setDefault(&o.Jobs, 1)
@@ -67,6 +74,9 @@ func Check(ctx context.Context, o CheckOptions) (s CheckSummary, err error) {
 		}
 	}
 	if err := c.open(m); err != nil {
+		return s, err
+	}
+	if err := c.openIdentities(m); err != nil {
 		return s, err
 	}
 	if err := c.readAll(ctx); err != nil {
@@ -93,6 +103,7 @@ type checker struct {
 
 	files  []eventfile.Info
 	inputs []source.Input // of files that are there
+	joins  []source.Input // identity files
 	listed map[idKey]bool // devices that join nobody
 	ids    *identityMap
 	hash   Hash
@@ -133,6 +144,33 @@ func (c *checker) open(m *stage.Manifest) error {
 		if err := c.readShared(filepath.Join(c.o.Dir, filepath.FromSlash(f.Name)), f); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// openIdentities finds the identity files that Run has read.
+func (c *checker) openIdentities(m *stage.Manifest) error {
+	had := c.counts.IdentityFiles
+	if had == 0 || c.rules.By != ByIdentity {
+		return nil
+	}
+	c.joins = origins(m.Inputs)
+	for i := range c.joins {
+		lines, err := c.joins[i].Lines()
+		if err != nil {
+			return err
+		}
+		_, sum, err := lines.Sum()
+		lines.Close()
+		if err != nil {
+			return err
+		}
+		if sum == c.joins[i].SHA256 {
+			c.s.IdentityFiles++
+		}
+	}
+	if c.s.IdentityFiles != had || int(had) != len(c.joins) {
+		c.s.IdentityFiles, c.s.Missing, c.joins = 0, max(1, had-c.s.IdentityFiles), nil
 	}
 	return nil
 }
@@ -246,11 +284,17 @@ func (c *checker) events(ctx context.Context, i int, report bool, f func(line in
 
 // readAll verifies the files one by one, and collects who occurs with whom.
 func (c *checker) readAll(ctx context.Context) error {
-	c.o.Meter.SetTotal(2 * stored(c.inputs))
+	c.o.Meter.SetTotal(2*stored(c.inputs) + stored(c.joins))
 	c.ids = &identityMap{}
 	j := &joiner{ids: c.ids, by: c.rules.By, limit: c.budget.ids()}
 	if c.counts.SharedDevices > MaxSharedListed {
 		j.by = ByUser // who is shared is not listed: devices cannot be followed
+	}
+	ids := &idReader{joiner: j, ctx: ctx, recent: make([]triple, 1<<12)}
+	for i := range c.joins {
+		if err := ids.read(idFile{in: &c.joins[i], read: (*scanner).identity, whole: true}, c.o.Meter.Add); err != nil {
+			return err
+		}
 	}
 	var mu sync.Mutex
 	err := c.each(ctx, func(ctx context.Context, i int) error {

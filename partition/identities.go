@@ -92,7 +92,7 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 		return err
 	}
 	defer lines.Close()
-	c.scan.vouched, c.scan.escaped = f.in.SHA256 != "", false
+	c.scan.vouched, c.scan.escaped = !f.whole && f.lines.vouched, false
 	known := knownLines{read: true}
 	var reported int64
 	flush := func() error {
@@ -120,7 +120,7 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 				// show it.
 				return verifySum(f.in, lines, nil)
 			}
-			if known.read && !c.scan.escaped {
+			if known.read && !c.scan.escaped && !f.lines.vouched {
 				*f.lines = known
 			}
 			return nil

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path/filepath"
 
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
@@ -28,8 +27,10 @@ type inputs struct {
 // spilled.
 type knownLines struct {
 	chain eventfile.Chain // 0: not known
-	// read tells that this command has read them, and found events only, with no
-	// escapes in their keys.
+	// vouched tells that convert wrote them, as the checksum of its manifest will
+	// prove: JSON that was validated, with no escapes in its keys.
+	vouched bool
+	// read tells that this command has read them, and found the same.
 	read bool
 }
 
@@ -46,7 +47,7 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 				return nil, err
 			}
 		}
-		set, err := source.Expand([]string{path}, source.Options{Stages: []string{"convert"}})
+		set, err := source.Expand([]string{path}, source.Options{Stages: []string{convertStage, validateStage}})
 		if err != nil {
 			return nil, err
 		}
@@ -60,26 +61,28 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 		in.events = append(in.events, set.Inputs...)
 		in.lines = append(in.lines, make([]knownLines, len(set.Inputs))...)
 		m, err := stage.Load(path)
-		if stdin || err != nil || len(m.Extra) == 0 { // Expand has seen to a damaged manifest
-			for i := range set.Inputs {
-				in.scan = append(in.scan, first+i)
-			}
-			continue
+		if stdin || err != nil { // Expand has seen to a damaged manifest
+			m = &stage.Manifest{}
 		}
-		for i := range m.Files { // in the order of set.Inputs
-			in.lines[first+i].chain = m.Files[i].Lines
+		if m.Stage == validateStage && len(m.Files) == 0 {
+			return nil, fmt.Errorf("%s holds no events: validate --fix writes them; what --set-aside wrote is for --exclude", path)
 		}
-		for _, f := range m.Extra {
-			name := filepath.Join(path, filepath.FromSlash(f.Name))
-			ids, err := source.Expand([]string{name}, source.Options{})
-			if err != nil {
+		var identities []source.Input
+		if m.Stage == convertStage {
+			if identities, err = identityFiles(path, m); err != nil {
 				return nil, err
 			}
-			if len(ids.Inputs) != 1 || ids.Inputs[0].Size != f.Bytes {
-				return nil, fmt.Errorf("%s is not the file that manifest.json describes: the folder was changed", name)
+			for i := range m.Files { // in the order of set.Inputs
+				in.lines[first+i] = knownLines{chain: m.Files[i].Lines, vouched: true}
 			}
-			ids.Inputs[0].SHA256 = f.SHA256
-			in.identities = append(in.identities, ids.Inputs[0])
+		} else if m.Stage == validateStage {
+			in.identities = append(in.identities, origins(m.Inputs)...)
+		}
+		in.identities = append(in.identities, identities...)
+		for i := range set.Inputs {
+			if len(identities) == 0 {
+				in.scan = append(in.scan, first+i)
+			}
 		}
 	}
 	return in, in.excluded.match(in.events)

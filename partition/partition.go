@@ -175,7 +175,7 @@ func (r *run) read(ctx context.Context) error {
 		return err
 	}
 	r.ids.describe(&r.summary)
-	r.summary.HotIdentities = int64(len(r.hot))
+	r.summary.HotIdentities, r.summary.IdentityFiles = int64(len(r.hot)), int64(len(r.in.identities))
 	r.ids = nil
 	r.collect()
 	return r.recordSpilled()

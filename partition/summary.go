@@ -20,6 +20,7 @@ type Summary struct {
 	Collisions      int64  `json:"collisions,omitempty"`        // events with the insert id of another one of the device, and other content
 	WithoutInsertID int64  `json:"without_insert_id,omitempty"` // for which duplicates cannot be seen
 	Damaged         int64  `json:"damaged_inputs,omitempty"`
+	IdentityFiles   int64  `json:"identity_files,omitempty"` // of convert: their Amplitude IDs join too
 	Hashes          Hashes `json:"hashes"`
 
 	Finished        bool    `json:"-"` // the folder was finished before

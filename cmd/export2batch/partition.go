@@ -23,12 +23,13 @@ func partitionCommand(ui *ui) *cli.Command {
 		Usage:     "event files to partitions: all events of a user together and in order, duplicates once",
 		ArgsUsage: "PATH…",
 		UsageText: "export2batch partition -o DIR [options] PATH…\nexport2batch partition --check DIR",
-		Description: "Takes folders written by convert, event files, folders, patterns and -. Events are ordered by time,\n" +
+		Description: "Takes folders written by convert or validate --fix, event files, folders, patterns and -. Events are ordered by time,\n" +
 			"then event_id, then input order. They are spilled to disk below DIR, about as much as compressed\n" +
 			"events take, and merged within --memory; only the map of identities stays in memory, at most\n" +
 			"40 bytes an id. Exit code 3: something was set aside.\n" +
 			"With --check it writes nothing: it reads the partitions that DIR holds and verifies that they are a\n" +
-			"permutation of what was read, in order, no identity divided, and as the manifest describes them.",
+			"permutation of what was read, in order, no identity divided, and as the manifest describes them. Of the\n" +
+			"input it reads identities/ again, where that is still there.",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "stage folder to write, new or begun by the same command (`DIR`)"},
 			&cli.StringFlag{Name: "check", Usage: "verify the finished partitions in this folder (`DIR`), exit code 3 when something is wrong"},
@@ -146,6 +147,10 @@ func checkPartitions(ui *ui, c *cli.Context, o partition.Options) error {
 	err = ui.result(s, func(w io.Writer) {
 		fmt.Fprintf(w, "partition --check: %s events of %s identities in %s partitions, %s\n", progress.Thousands(s.Events),
 			progress.Thousands(s.Identities), progress.Thousands(s.Files), count(s.Findings, "findings", nil))
+		if s.Missing > 0 {
+			fmt.Fprintf(w, "  not checked: identities that Amplitude IDs alone join, %s of the identities/ files read are gone or changed\n",
+				progress.Thousands(s.Missing))
+		}
 	})
 	if err == nil && s.Findings > 0 {
 		err = errFound
