@@ -19,8 +19,11 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"export2batch": main})
+	testscript.Main(m, commands)
 }
+
+// commands are programs that tests can start.
+var commands = map[string]func(){"export2batch": main}
 
 // TestScripts types what a user types, at the real command.
 func TestScripts(t *testing.T) {

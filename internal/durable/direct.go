@@ -22,13 +22,18 @@ type directFS struct{ FS }
 // OpenFile opens a new file.
 func (d directFS) OpenFile(path string, flag int, perm os.FileMode) (Handle, error) {
 	h, err := d.FS.OpenFile(path, flag|directFlag, perm)
-	if errors.Is(err, syscall.EINVAL) { // a file system that cannot do it
+	if cannotDirect(err) {
 		h, err = d.FS.OpenFile(path, flag, perm)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &directHandle{Handle: h, fs: d.FS, path: path, buf: directBuffers.Get().([]byte)[:0]}, nil
+}
+
+// cannotDirect is how a file system says so.
+func cannotDirect(err error) bool {
+	return errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported)
 }
 
 const (
@@ -98,7 +103,7 @@ func (h *directHandle) wait() error {
 // direct writing and refuse to do it.
 func (h *directHandle) put(p []byte, at int64) error {
 	_, err := h.Handle.Write(p)
-	if !errors.Is(err, syscall.EINVAL) {
+	if !cannotDirect(err) {
 		return err
 	}
 	plain, err := h.fs.OpenFile(h.path, os.O_WRONLY, 0)
