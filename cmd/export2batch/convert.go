@@ -42,6 +42,7 @@ func convertCommand(ui *ui) *cli.Command {
 			if err := o.Validate(); err != nil {
 				return errUsage{err}
 			}
+			workWhileDiskIsSlow()
 			var s convert.Summary
 			rate, err := ui.stage("convert", func(m *progress.Meter) (err error) {
 				o.Meter = m

@@ -50,9 +50,7 @@ func partitionCommand(ui *ui) *cli.Command {
 				return errUsage{err}
 			}
 			debug.SetMemoryLimit(partition.RuntimeMemory(o.Memory))
-			// A thread that waits for the disk keeps its processor for some
-			// time: with these the others work on.
-			runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+			workWhileDiskIsSlow()
 			var s partition.Summary
 			rate, err := ui.stage("partition", func(m *progress.Meter) (err error) {
 				o.Meter = m
@@ -71,6 +69,10 @@ func partitionCommand(ui *ui) *cli.Command {
 		},
 	}
 }
+
+// workWhileDiskIsSlow lets others work on while threads wait for the disk, which
+// keep their processor for some time.
+func workWhileDiskIsSlow() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2) }
 
 // partitionFlags are the options that run shares with partition.
 func partitionFlags() []cli.Flag {

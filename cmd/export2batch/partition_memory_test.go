@@ -5,11 +5,9 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -28,34 +26,11 @@ func TestPartitionStaysWithinItsMemory(t *testing.T) {
 	if text := writeManyEvents(t, input, 20*memory); text < 20*memory {
 		t.Fatalf("only %d bytes of events", text)
 	}
-	out, err := exec.Command("export2batch-peak", "--quiet", "partition", "--jobs", "2", "--memory", "64MiB", "-o", filepath.Join(dir, "out"), input).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	var peak int64
-	if _, at, ok := bytes.Cut(out, []byte("VmHWM:")); !ok {
-		t.Fatalf("no peak in %s", out)
-	} else if _, err := fmt.Sscanf(string(at), "%d kB", &peak); err != nil {
-		t.Fatal(err)
-	}
-	if peak <<= 10; peak > memory {
-		t.Errorf("%d MiB of resident memory at the peak, %d are allowed", peak>>20, memory>>20)
+	out, code, peak := measured(t, "partition", "--jobs", "2", "--memory", "64MiB", "-o", filepath.Join(dir, "out"), input)
+	if code != 0 || peak > memory {
+		t.Errorf("exit code %d, %d MiB of resident memory at the peak, %d are allowed\n%s", code, peak>>20, memory>>20, out)
 	}
 	t.Logf("%d MiB of resident memory at the peak", peak>>20)
-}
-
-// The system's account of a child counts what its parent had when it started
-// it, so the command tells its peak itself.
-func init() {
-	commands["export2batch-peak"] = func() {
-		code := run(context.Background(), os.Args, system{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv})
-		status, err := os.ReadFile("/proc/self/status")
-		if err != nil {
-			code = 1
-		}
-		os.Stdout.Write(status)
-		os.Exit(code)
-	}
 }
 
 // writeManyEvents writes events until they have that many bytes: most of 8 KiB,
