@@ -160,7 +160,7 @@ func (m *mapper) scan(line []byte) (err error) {
 	}
 	for i := range fields {
 		f := &fields[i]
-		g := &m.rare
+		var g *meaning
 		if int(f.ID) < len(m.meanings) {
 			g = &m.meanings[f.ID]
 		} else {

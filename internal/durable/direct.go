@@ -28,7 +28,7 @@ func (d directFS) OpenFile(path string, flag int, perm os.FileMode) (Handle, err
 	if err != nil {
 		return nil, err
 	}
-	return &directHandle{Handle: h, fs: d.FS, path: path, buf: directBuffers.Get().([]byte)[:0]}, nil
+	return &directHandle{Handle: h, fs: d.FS, path: path, buf: directBuffer()}, nil
 }
 
 // cannotDirect is how a file system says so.
@@ -41,11 +41,15 @@ const (
 	directUnit = 4096 // what addresses, offsets and lengths must be multiples of
 )
 
+// directBuffers holds *[]byte.
 var directBuffers = sync.Pool{New: func() any {
 	b := make([]byte, directSize+directUnit)
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (directUnit - 1))
-	return b[skip : skip+directSize : skip+directSize]
+	b = b[skip : skip+directSize : skip+directSize]
+	return &b
 }}
+
+func directBuffer() []byte { return (*directBuffers.Get().(*[]byte))[:0] }
 
 // directHandle gathers what is written in one buffer while another one is
 // being written.
@@ -81,7 +85,7 @@ func (h *directHandle) start() error {
 	}
 	full := h.buf
 	if h.buf = h.other; h.buf == nil {
-		h.buf = directBuffers.Get().([]byte)
+		h.buf = directBuffer()
 	}
 	h.buf, h.other = h.buf[:0], full
 	h.size += int64(len(full))
@@ -153,7 +157,7 @@ func (h *directHandle) Close() error {
 	h.wait() // what it failed with is of no use: Sync was not called
 	for _, b := range [][]byte{h.buf, h.other} {
 		if b != nil {
-			directBuffers.Put(b[:0])
+			directBuffers.Put(&b)
 		}
 	}
 	h.buf, h.other = nil, nil
