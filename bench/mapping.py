@@ -16,6 +16,6 @@ for line in sys.stdin:
         continue
     event = {NAMES.get(k, k): export[k] for k in KEPT if export.get(k) is not None}
     time = export["event_time"]
-    event["time"] = timegm(strptime(time[:19], "%Y-%m-%d %H:%M:%S")) * 1000 + int(time[20:23])
+    event["time"] = timegm(strptime(time[:19], "%Y-%m-%d %H:%M:%S")) * 1000 + int(time[20:23] or 0)
     event["$skip_user_properties_sync"] = True
     sys.stdout.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
