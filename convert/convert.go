@@ -167,7 +167,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	if m := folder.Finished(); m != nil {
 		return finished(ctx, m, set, o)
 	}
-	r := &run{o: o, program: program, eventInputs: events, folder: folder, set: set, records: make([]record, len(set.Inputs))}
+	r := &run{o: o, program: program, eventInputs: events, folder: folder, set: set, records: make([]record, len(set.Inputs)), done: make([]bool, len(set.Inputs))}
 	if err := r.convert(ctx); err != nil {
 		return Summary{}, err
 	}
@@ -199,8 +199,11 @@ type run struct {
 	buffers     sync.Pool // of *[]byte, see takeBuffer
 
 	mu      sync.Mutex // guards the sink and what follows
-	withID  string     // an input whose lines have the key $insert_id
-	without string     // one of at least minToJudge events that has it nowhere
+	summary Summary    // of the first summed inputs
+	summed  int
+	done    []bool
+	withID  string // an input whose lines have the key $insert_id
+	without string // one of at least minToJudge events that has it nowhere
 }
 
 func (r *run) convert(ctx context.Context) error {
@@ -267,6 +270,7 @@ func (r *run) input(ctx context.Context, i int) (commit func() error, err error)
 			for _, f := range rec.Findings {
 				r.report(f)
 			}
+			defer r.sum(i)
 			return nil, r.judge(in, rec)
 		}
 	}
@@ -279,11 +283,32 @@ func (r *run) input(ctx context.Context, i int) (commit func() error, err error)
 		return nil, err
 	}
 	return func() error {
-		if err := c.commit(); err != nil || !repeatable {
+		if err := c.commit(); err != nil {
 			return err
 		}
-		return r.folder.Record(in.Key(), rec)
+		if repeatable {
+			if err := r.folder.Record(in.Key(), rec); err != nil {
+				return err
+			}
+		}
+		r.sum(i)
+		return nil
 	}, nil
+}
+
+// sum notes that input i is done. Summaries are added in the order of the
+// inputs, and forgotten: they would take most of the memory where there are
+// many inputs.
+func (r *run) sum(i int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done[i] = true
+	for r.summed < len(r.done) && r.done[r.summed] {
+		rec := &r.records[r.summed]
+		r.summary.add(&rec.Summary)
+		rec.Summary = Summary{}
+		r.summed++
+	}
 }
 
 func (r *run) report(f finding.Finding) {
@@ -321,12 +346,11 @@ func (r *run) judge(in *source.Input, rec *record) error {
 }
 
 func (r *run) finish() (Summary, error) {
-	var s Summary
+	s := r.summary
 	m := stage.Manifest{}
 	keep := map[string]bool{}
 	for i := range r.records {
 		rec := &r.records[i]
-		s.add(&rec.Summary)
 		m.Inputs = append(m.Inputs, rec.Input)
 		m.Files = append(m.Files, rec.Events)
 		m.Extra = append(m.Extra, rec.Identities)

@@ -170,10 +170,12 @@ func sameJSON(a, b []byte) bool {
 // The caller must see that its inputs are the ones it names.
 func (f *Folder) Finished() *Manifest { return f.finished }
 
-// Done reads into v what Record kept under key, and tells whether it did.
+// Done reads into v what Record kept under key in an earlier run, and tells
+// whether it did. It can be asked for once: there may be many.
 func (f *Folder) Done(key string, v any) (bool, error) {
 	f.mu.Lock()
 	data, ok := f.done[key]
+	delete(f.done, key)
 	f.mu.Unlock()
 	if !ok {
 		return false, nil
@@ -195,13 +197,7 @@ func (f *Folder) Record(key string, v any) error {
 	if err != nil {
 		return err
 	}
-	if err := f.syncTo(n); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.done[key] = data
-	return nil
+	return f.syncTo(n)
 }
 
 // write appends a line to the log and returns how many it then has.
