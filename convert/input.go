@@ -144,8 +144,9 @@ func (c *conversion) abort() {
 // read takes every line to where it belongs.
 func (c *conversion) read(ctx context.Context, lines *source.Lines) error {
 	var reported int64
+	long := false // lines take their time
 	for n := 0; ; n++ {
-		if n&1023 == 0 {
+		if n&1023 == 0 || long {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -153,6 +154,7 @@ func (c *conversion) read(ctx context.Context, lines *source.Lines) error {
 			reported = lines.Stored()
 		}
 		line, err := lines.Next()
+		long = len(line) > flushAt
 		var damage *source.DamageError
 		var bad *source.RowError
 		switch {

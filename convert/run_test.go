@@ -228,6 +228,17 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
+// A conversion stops soon also where each line takes its time.
+func TestCancelAmongLongLines(t *testing.T) {
+	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(strings.Repeat(strings.Repeat("x", flushAt+1)+"\n", 9)))
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	o := Options{Paths: []string{in}, Out: filepath.Join(t.TempDir(), "out"), Version: "test", Compress: eventfile.None, Sink: func(finding.Finding) { n++; cancel() }}
+	if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) || n != 1 {
+		t.Errorf("%d lines were set aside: %v", n, err)
+	}
+}
+
 // The output may lie in the folder that is read.
 func TestOutputInsideTheInput(t *testing.T) {
 	in := t.TempDir()

@@ -143,14 +143,16 @@ func (w *spiller) lines(lines *source.Lines) error {
 	}
 	events = w.counts.Read
 	defer report()
+	long := false // lines take their time
 	for n := 1; ; n++ {
-		if n&1023 == 0 {
+		if n&1023 == 0 || long {
 			if err := w.ctx.Err(); err != nil {
 				return err
 			}
 			report()
 		}
 		line, err := lines.Next()
+		long = len(line) > 256<<10
 		switch {
 		case err == nil:
 		case errors.Is(err, source.ErrTooLong):

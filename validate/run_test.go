@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,34 @@ func TestRun(t *testing.T) {
 	}
 	if want := []string{"4/device_id id-length", "5 insert-id-missing", "6 invalid-json", "7 location-incomplete"}; !slices.Equal(places, want) {
 		t.Errorf("found %q, want %q", places, want)
+	}
+}
+
+// TestLinesOfAllLengths has lines as long as blocks among short ones, so that
+// memory which has grown for some is used for others.
+func TestLinesOfAllLengths(t *testing.T) {
+	var text strings.Builder
+	n := 0
+	for range 4 {
+		for _, length := range []int{400_000, 150_000, 700_000} {
+			for _, long := range []int{length, 300} {
+				for range 1 + 300_000/long {
+					fmt.Fprintln(&text, eventWith("insert_id", fmt.Sprintf(`"i%d"`, n), "event_properties", `{"p":"`+strings.Repeat("x", long)+`"}`))
+					n++
+				}
+			}
+		}
+	}
+	var compressed strings.Builder
+	w := gzip.NewWriter(&compressed)
+	io.WriteString(w, text.String())
+	w.Close()
+	for _, path := range []string{writeFile(t, "a.ndjson", text.String()), writeFile(t, "a.ndjson.gz", compressed.String())} {
+		for _, jobs := range []int{1, 2} {
+			if s, _ := run(t, Options{Paths: []string{path}, Jobs: jobs}); s.Read != int64(n) || s.Invalid != 0 {
+				t.Errorf("%s, %d jobs: %d of %d events, %d invalid", path, jobs, s.Read, n, s.Invalid)
+			}
+		}
 	}
 }
 

@@ -214,7 +214,7 @@ func (l *Lines) fill() {
 	}
 	for l.err == nil {
 		was := l.end
-		buf, err := l.text.Append(l.buf[:l.end])
+		buf, err := l.text.Append(l.buf[:l.end:len(l.buf)])
 		l.end = len(buf)
 		if err != nil {
 			l.err = damage(err)

@@ -46,7 +46,7 @@ func (l *Lines) Take(spare []byte, ends []int, most int) (text []byte, _ []int) 
 	if cap(spare) < firstBuffer {
 		spare = make([]byte, firstBuffer)
 	}
-	text, spare = l.buf[first:stop], spare[:firstBuffer]
+	text, spare = l.buf[first:stop], spare[:firstBuffer:firstBuffer]
 	l.start, l.end = stop-kept, copy(spare, l.buf[kept:l.end])
 	l.buf = spare
 	return text, ends
