@@ -174,6 +174,21 @@ func TestLongLines(t *testing.T) {
 
 // TestChecksumsOfTheManifest holds for the checksum of the lines, and for the
 // SHA-256 where an older version wrote the manifest.
+// Ctrl-C is heeded soon also where each line takes its time.
+func TestCancelAmongLongLines(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.ndjson")
+	if err := os.WriteFile(path, []byte(strings.Repeat(strings.Repeat("x", longLine+1)+"\n", 9)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	o := options(t, path)
+	o.Jobs, o.Sink = 1, func(finding.Finding) { n++; cancel() }
+	if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) || n != 1 {
+		t.Errorf("%d lines were set aside: %v", n, err)
+	}
+}
+
 func TestChecksumsOfTheManifest(t *testing.T) {
 	one, two := sample{user: "u", time: 1, text: "abc"}.line()+"\n", sample{user: "u", time: 2, text: "abd"}.line()+"\n"
 	for _, withLines := range []bool{true, false} {

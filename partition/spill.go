@@ -134,6 +134,9 @@ func (w *spiller) input(i int) error {
 	return err
 }
 
+// longLine is from where on Ctrl-C is looked for behind each line, in bytes.
+const longLine = 256 << 10
+
 func (w *spiller) lines(lines *source.Lines) error {
 	excluded := w.run.in.excluded[nameOf(w.in.File, w.in.Member)]
 	var stored, events int64
@@ -152,7 +155,7 @@ func (w *spiller) lines(lines *source.Lines) error {
 			report()
 		}
 		line, err := lines.Next()
-		long = len(line) > 256<<10
+		long = len(line) > longLine
 		switch {
 		case err == nil:
 		case errors.Is(err, source.ErrTooLong):

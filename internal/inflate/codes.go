@@ -73,6 +73,7 @@ turns:
 		pos += int((63 - nbits) >> 3)
 		nbits |= 56
 
+		// Up to three literals in a row, of 11 bits each at most: enough is left for a length.
 		e := d.literals[bits&(1<<literalBits-1)]
 		if e&literal != 0 {
 			out[n] = byte(e >> 16)
