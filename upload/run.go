@@ -210,6 +210,9 @@ func (r *run) dispatch(ctx context.Context, g *errgroup.Group) error {
 				s := idle.take()
 				again, err := s.send(ctx, number)
 				idle.put(s)
+				if err != nil {
+					r.schedule.close()
+				}
 				r.schedule.ended(again, r.folder.state.parts[number].complete())
 				return err
 			})

@@ -20,6 +20,7 @@ type schedule struct {
 	working int
 	waiting int
 	done    int // partitions of which nothing is pending any more
+	closed  bool
 }
 
 // deferred is a partition whose pass is over, but for events that are held.
@@ -40,11 +41,18 @@ func (s *schedule) changed() {
 	}
 }
 
+// close keeps any partition from being begun.
+func (s *schedule) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
 // next returns a partition to begin with now.
 func (s *schedule) next(now time.Time) (number int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.working >= s.parallel || s.working+s.waiting >= 2*s.parallel {
+	if s.closed || s.working >= s.parallel || s.working+s.waiting >= 2*s.parallel {
 		return 0, false
 	}
 	due := -1 // the longest due of the deferred ones comes first
