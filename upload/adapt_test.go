@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,10 +242,10 @@ func TestGate(t *testing.T) {
 func TestTooLargeLowersLaterRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const takes = 30_000
-		refused := 0
+		var refused atomic.Int64
 		f := newFake(t, func(r *received) reply {
 			if len(r.raw) > takes {
-				refused++
+				refused.Add(1)
 				return reply{status: 413, body: `{"code":413}`}
 			}
 			return reply{}
@@ -261,8 +262,8 @@ func TestTooLargeLowersLaterRequests(t *testing.T) {
 		o.EventsPerRequest = 2000
 		mustRun(t, o)
 		checkOrder(t, f, parts)
-		if refused > 16 {
-			t.Errorf("%d requests were too large", refused)
+		if n := refused.Load(); n > 16 {
+			t.Errorf("%d requests were too large", n)
 		}
 		// What is left of a chunk makes a short body now and then.
 		largest := 0
