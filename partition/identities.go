@@ -118,7 +118,8 @@ func (c *idReader) read(f idFile, progress func(events, work int64)) error {
 			if f.whole {
 				// What it lacks would divide an identity, and nothing else would
 				// show it.
-				return verifySum(f.in, lines, nil)
+				_, _, err := verifySum(f.in, lines)
+				return err
 			}
 			if known.read && !c.scan.escaped && !f.lines.vouched {
 				*f.lines = known

@@ -53,7 +53,7 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 		}
 		for i := range set.Inputs {
 			if stdin {
-				set.Inputs[i].File = "-"
+				set.Inputs[i].File, set.Inputs[i].SHA256 = "-", in.spooled
 			}
 		}
 		in.findings = append(in.findings, set.Findings...)
@@ -111,11 +111,11 @@ func (in *inputs) fingerprint() string {
 	h := sha256.New()
 	for _, list := range [][]source.Input{in.events, in.identities} {
 		for i := range list {
-			key := list[i].Key() + "\x00" + list[i].SHA256
+			key := list[i].Key()
 			if list[i].File == "-" {
-				key = "-\x00" + in.spooled
+				key = "-" // its file is new each time
 			}
-			fmt.Fprintf(h, "%q\n", key)
+			fmt.Fprintf(h, "%q\n", key+"\x00"+list[i].SHA256)
 		}
 		fmt.Fprintln(h)
 	}
@@ -130,11 +130,7 @@ func (in *inputs) same(list []stage.Input) bool {
 	}
 	for i := range list {
 		e := &in.events[i]
-		sum := e.SHA256
-		if e.File == "-" {
-			sum = in.spooled
-		}
-		if list[i].Name != e.File || list[i].Member != e.Member || list[i].Size != e.Size && e.Size >= 0 || sum != "" && list[i].SHA256 != sum {
+		if list[i].Name != e.File || list[i].Member != e.Member || list[i].Size != e.Size && e.Size >= 0 || e.SHA256 != "" && list[i].SHA256 != e.SHA256 {
 			return false
 		}
 	}
@@ -142,19 +138,13 @@ func (in *inputs) same(list []stage.Input) bool {
 }
 
 // verifySum reads the rest of an input and compares it with the manifest it is
-// in.
-func verifySum(in *source.Input, lines *source.Lines, sum *stage.Input) error {
-	size, sha, err := lines.Sum()
-	if err != nil {
-		return err
+// in. It returns the bytes stored and their SHA-256.
+func verifySum(in *source.Input, lines *source.Lines) (size int64, sum string, err error) {
+	size, sum, err = lines.Sum()
+	if err == nil && in.SHA256 != "" && in.SHA256 != sum {
+		err = errChanged(in)
 	}
-	if in.SHA256 != "" && in.SHA256 != sha {
-		return errChanged(in)
-	}
-	if sum != nil {
-		*sum = stage.Input{Name: in.File, Member: in.Member, Size: size, SHA256: sha}
-	}
-	return nil
+	return size, sum, err
 }
 
 func errChanged(in *source.Input) error {

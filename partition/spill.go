@@ -101,9 +101,9 @@ func (w *spiller) input(i int) error {
 	w.scan.vouched = known.vouched || known.read
 	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
 	defer w.aside.abort()
-	// A manifest's checksum of the lines makes the one of the file needless.
+	// A checksum of the lines makes the one of the file needless.
 	open := w.in.Lines
-	if known.chain != 0 && !known.read {
+	if known.chain != 0 {
 		open = w.in.LinesOnly
 	}
 	lines, err := open()
@@ -115,17 +115,21 @@ func (w *spiller) input(i int) error {
 	if err := w.lines(lines); err != nil {
 		return err
 	}
+	sum := &r.sums[i]
+	sum.Name, sum.Member, sum.Lines = w.in.File, w.in.Member, known.chain
 	switch {
-	case known.chain != 0 && known.chain != w.chain && known.read:
-		return fmt.Errorf("%s was changed while it was read", w.in.File)
-	case known.chain != 0 && known.chain != w.chain:
-		return errChanged(w.in)
-	case known.chain != 0 && !known.read:
-		r.sums[i] = stage.Input{Name: w.in.File, Size: w.in.Size, SHA256: w.in.SHA256}
+	case known.chain == 0:
+		sum.Size, sum.SHA256, err = verifySum(w.in, lines)
+	case known.chain == w.chain:
+		sum.SHA256 = w.in.SHA256
+		sum.Size, _, err = lines.Sum()
+	case known.read:
+		err = fmt.Errorf("%s was changed while it was read", w.in.File)
 	default:
-		if err := verifySum(w.in, lines, &r.sums[i]); err != nil {
-			return err
-		}
+		err = errChanged(w.in)
+	}
+	if err != nil {
+		return err
 	}
 	name, err := w.aside.commit()
 	if name != "" {

@@ -47,7 +47,9 @@ type Input struct {
 	Name   string `json:"name"`
 	Member string `json:"member,omitempty"`
 	Size   int64  `json:"size"`             // bytes as stored, in its archive; -1 for standard input
-	SHA256 string `json:"sha256,omitempty"` // of those bytes
+	SHA256 string `json:"sha256,omitempty"` // of those bytes, where it was reckoned or known
+
+	Lines eventfile.Chain `json:"xxh64,omitempty"` // of its lines, decompressed; 0: not reckoned
 }
 
 // Counts is the account every stage ends with: Read = Written + Rejected +
