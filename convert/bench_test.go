@@ -3,6 +3,8 @@ package convert
 import (
 	"path/filepath"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 // BenchmarkEvent maps lines as exports have them, 2 kB each, on one core.
@@ -37,8 +39,8 @@ func BenchmarkEvent(b *testing.B) {
 // kept, so that the cost of a rule is all there is to see.
 func BenchmarkRules(b *testing.B) {
 	dir := b.TempDir()
-	users := writeFile(b, filepath.Join(dir, "users.csv"), []byte("u,v\n"))
-	key := writeFile(b, filepath.Join(dir, "key"), []byte("0123456789abcdef"))
+	users := testfile.Write(b, filepath.Join(dir, "users.csv"), []byte("u,v\n"))
+	key := testfile.Write(b, filepath.Join(dir, "key"), []byte("0123456789abcdef"))
 	var lines [][]byte
 	var size int64
 	for _, l := range generated(b, 1000) {

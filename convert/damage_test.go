@@ -17,6 +17,7 @@ import (
 
 	"export2batch/internal/durable/faultfs"
 	"export2batch/internal/source"
+	"export2batch/internal/testfile"
 )
 
 // packed is a member of an archive.
@@ -66,13 +67,13 @@ func brokenCRC(t testing.TB, members ...packed) []byte {
 func TestDamage(t *testing.T) {
 	list := slices.DeleteFunc(generated(t, 300), func(l string) bool { return strings.Contains(l, `identify",`) })
 	text := lines(list...)
-	gz := gzipped(t, text)
+	gz := testfile.Gzip(t, text)
 	flipped := slices.Clone(gz)
 	flipped[len(gz)/2] ^= 0xff
 	wrongSum := slices.Clone(gz)
 	wrongSum[len(gz)-6] ^= 0xff
 	two := numbered(2)
-	small := gzipped(t, lines(two...))
+	small := testfile.Gzip(t, lines(two...))
 
 	for _, tt := range []struct {
 		name    string
@@ -108,8 +109,8 @@ func TestDamage(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := t.TempDir()
-			writeFile(t, filepath.Join(in, tt.name), tt.data)
-			writeFile(t, filepath.Join(in, "z-other.json"), []byte(lines(two...))) // goes on all the same
+			testfile.Write(t, filepath.Join(in, tt.name), tt.data)
+			testfile.Write(t, filepath.Join(in, "z-other.json"), []byte(lines(two...))) // goes on all the same
 			out := filepath.Join(t.TempDir(), "out")
 			o := Options{Paths: []string{in}}
 			r := convertTo(t, out, o)
@@ -155,7 +156,7 @@ func TestDamage(t *testing.T) {
 // A line that was cut off, and a line that is not UTF-8, are kept as they are.
 func TestRejectedLinesAreKept(t *testing.T) {
 	for _, bad := range []string{"{\"a\":\"é\n"[:8], "\xff\xfe{", `{"event_type":"a","x":"\"\\"}`, "{\"tab\t\u2028\x01\":1}", "\x00"} {
-		in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(bad)))
+		in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(bad)))
 		r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
 		var kept struct {
 			File         string
@@ -185,7 +186,7 @@ func TestLongLine(t *testing.T) {
 	two := numbered(2)
 	long := exportLine("event_type", `"`+strings.Repeat("x", source.MaxLine)+`"`)
 	text := two[0] + "\n" + long + "\n" + two[1] + "\n" + "bad\n"
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(text))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(text))
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
 	if r.files["events/a.ndjson"] != events(two...) || r.RejectedBy[ruleTooLong] != 1 || r.Rejected != 2 {
 		t.Errorf("%+v", r.Summary)
@@ -208,7 +209,7 @@ func TestLongLine(t *testing.T) {
 func TestLongRejectedLine(t *testing.T) {
 	fits := "x" + strings.Repeat(`"`, source.LongLine-1)
 	text := fits + "\n" + fits + "y\n" + numbered(1)[0] + "\n"
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(text))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(text))
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
 	if r.files["events/a.ndjson"] != events(numbered(1)...) || r.RejectedBy[ruleInvalidJSON] != 2 || r.Rejected != 2 {
 		t.Errorf("%+v", r.Summary)
@@ -231,7 +232,7 @@ func TestLongLineOnFullDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("35 MB of text")
 	}
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(`{"a":"`+strings.Repeat("x", source.MaxLine)+"\"}\n"))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(`{"a":"`+strings.Repeat("x", source.MaxLine)+"\"}\n"))
 	for n := 0; ; n++ {
 		out := t.TempDir()
 		fsys, err := faultfs.New(out)
@@ -255,7 +256,7 @@ func TestLongLineOnFullDisk(t *testing.T) {
 
 func TestNothingToRead(t *testing.T) {
 	folder := t.TempDir()
-	other := writeFile(t, filepath.Join(folder, "x.bin"), []byte("\x7fELF"))
+	other := testfile.Write(t, filepath.Join(folder, "x.bin"), []byte("\x7fELF"))
 	for _, paths := range [][]string{{filepath.Join(folder, "none")}, {t.TempDir()}, {folder}, {other}, {filepath.Join(folder, "*.json")}} {
 		out := filepath.Join(t.TempDir(), "out")
 		r, err := tryConvert(t, out, Options{Paths: paths})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 func TestExplain(t *testing.T) {
@@ -72,7 +74,7 @@ func TestExplainTheMapping(t *testing.T) {
 }
 
 func TestReadLine(t *testing.T) {
-	path := writeFile(t, filepath.Join(t.TempDir(), "a.json.gz"), gzipped(t, "\n{1}\n{2}\n"))
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.json.gz"), testfile.Gzip(t, "\n{1}\n{2}\n"))
 	for number, want := range map[int64]string{0: "{1}", 1: "", 3: "{2}"} {
 		if got, err := ReadLine(path, number, nil); err != nil || string(got) != want {
 			t.Errorf("line %d: %q, %v", number, got, err)

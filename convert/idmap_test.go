@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/xitongsys/parquet-go/writer"
+
+	"export2batch/internal/testfile"
 )
 
 func writeParquet(t *testing.T, row any, rows ...any) string {
@@ -73,7 +75,7 @@ func TestIDMapFromParquet(t *testing.T) {
 		"row 2: an id has tw":                       writeParquet(t, new(textIDs), textIDs{&u1, &u2}, textIDs{&u1, &u1}),
 		"row 1: an id is empty: each row must have": writeParquet(t, new(halfIDs), halfIDs{"u1"}),
 		"neither text nor a":                        writeParquet(t, new(fractionIDs), fractionIDs{1.5, "n"}),
-		"not read":                                  writeFile(t, filepath.Join(t.TempDir(), "bad.parquet"), []byte("PAR1 and no more")),
+		"not read":                                  testfile.Write(t, filepath.Join(t.TempDir(), "bad.parquet"), []byte("PAR1 and no more")),
 	} {
 		if m, _, err := readIDMap(path); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "u1") {
 			t.Errorf("%v, %v, want %q", m, err, want)

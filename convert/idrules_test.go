@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 func TestIDsTrimLower(t *testing.T) {
@@ -29,8 +31,8 @@ func TestIDsTrimLower(t *testing.T) {
 
 func TestIDMaps(t *testing.T) {
 	dir := t.TempDir()
-	users := writeFile(t, filepath.Join(dir, "users.csv"), []byte("\xef\xbb\xbfold,new\nu1,U1\n\"u,2\",\"U \"\"2\"\"\"\n12345,n\nu1,U1\n"))
-	devices := writeFile(t, filepath.Join(dir, "devices.csv"), []byte("d1,D1\n"))
+	users := testfile.Write(t, filepath.Join(dir, "users.csv"), []byte("\xef\xbb\xbfold,new\nu1,U1\n\"u,2\",\"U \"\"2\"\"\"\n12345,n\nu1,U1\n"))
+	devices := testfile.Write(t, filepath.Join(dir, "devices.csv"), []byte("d1,D1\n"))
 	for _, tt := range []struct {
 		unmapped, user, device string
 		want                   string // pair; or why there is none
@@ -64,7 +66,7 @@ func TestIDMaps(t *testing.T) {
 		t.Errorf("mapped %v, unmapped %v", m.ruled.mapped, m.ruled.unmapped)
 	}
 	for _, bad := range []string{"", "old,new\n", "a\n", "a,b,c\n", "a,b\na,c\n", ",b\n", "secret,\n", "secret\"x,b\n"} {
-		path := writeFile(t, filepath.Join(dir, "bad.csv"), []byte(bad))
+		path := testfile.Write(t, filepath.Join(dir, "bad.csv"), []byte(bad))
 		if _, err := compile(Rules{UserMap: path}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", bad, err)
 		}
@@ -76,7 +78,7 @@ func TestIDMaps(t *testing.T) {
 
 func TestPseudonyms(t *testing.T) {
 	dir := t.TempDir()
-	key := writeFile(t, filepath.Join(dir, "key"), []byte("0123456789abcdef\n"))
+	key := testfile.Write(t, filepath.Join(dir, "key"), []byte("0123456789abcdef\n"))
 	// printf u1 | openssl dgst -sha256 -hmac 0123456789abcdef
 	const u1 = `"5162bddb18bda0082a7b39c472f7d118234c897c39ed61e775751c91fafdc56f"`
 	rules := Rules{PseudonymKeyFile: key, Where: `user_id == "u1" || device_id == "u1"`, PropertySet: []string{"x=user_id"}}
@@ -104,7 +106,7 @@ func TestPseudonyms(t *testing.T) {
 	if plain := eventKeys(t, Rules{}, line)["insert_id"]; plain == eventKeys(t, Rules{PseudonymKeyFile: key}, line)["insert_id"] {
 		t.Error("the hash is of the id itself")
 	}
-	if _, err := compile(Rules{PseudonymKeyFile: writeFile(t, filepath.Join(dir, "short"), []byte("secret  "))}); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := compile(Rules{PseudonymKeyFile: testfile.Write(t, filepath.Join(dir, "short"), []byte("secret  "))}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a short key: %v", err)
 	}
 }
@@ -126,9 +128,9 @@ func wantPseudonym(t *testing.T, id, want string) string {
 // Files that rules name are options by what is in them.
 func TestOptionFilesAreOptions(t *testing.T) {
 	dir := t.TempDir()
-	in := writeFile(t, filepath.Join(dir, "in.json"), []byte(lines(numbered(3, "user_id", `"u1"`)...)))
-	users := writeFile(t, filepath.Join(dir, "users.csv"), []byte("u1,new1\n"))
-	key := writeFile(t, filepath.Join(dir, "key"), []byte("0123456789abcdef"))
+	in := testfile.Write(t, filepath.Join(dir, "in.json"), []byte(lines(numbered(3, "user_id", `"u1"`)...)))
+	users := testfile.Write(t, filepath.Join(dir, "users.csv"), []byte("u1,new1\n"))
+	key := testfile.Write(t, filepath.Join(dir, "key"), []byte("0123456789abcdef"))
 	out := filepath.Join(dir, "out")
 	o := Options{Paths: []string{in}, Rules: Rules{UserMap: users, PseudonymKeyFile: key}}
 	r := convertTo(t, out, o)
@@ -140,10 +142,10 @@ func TestOptionFilesAreOptions(t *testing.T) {
 	}
 	for path, text := range map[string]string{users: "u1,new2\n", key: "0123456789abcdeg"} {
 		was := map[string]string{users: "u1,new1\n", key: "0123456789abcdef"}[path]
-		writeFile(t, path, []byte(text))
+		testfile.Write(t, path, []byte(text))
 		if _, err := tryConvert(t, out, o); err == nil || !strings.Contains(err.Error(), "other options") {
 			t.Errorf("another %s: %v", filepath.Base(path), err)
 		}
-		writeFile(t, path, []byte(was))
+		testfile.Write(t, path, []byte(was))
 	}
 }

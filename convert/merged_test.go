@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 // Merged-ID files go into identities/, wherever they come from; what else
@@ -12,9 +14,9 @@ func TestMergedIDs(t *testing.T) {
 	dir := t.TempDir()
 	const one, two = `{"scope":1,"merge_time":"x","merge_server_time":"x","amplitude_id":1,"merged_amplitude_id":2}`, `{"merge_time":"x","amplitude_id":3,"merged_amplitude_id":2}`
 	in := filepath.Join(dir, "in")
-	writeFile(t, filepath.Join(in, "a.json"), []byte(lines(numbered(2, "amplitude_id", "1")...)))
-	writeFile(t, filepath.Join(in, "m.json"), []byte(lines(one, one)))
-	given := writeFile(t, filepath.Join(dir, "given.json"), []byte(lines(two, exportLine("$insert_id", `"zz"`))))
+	testfile.Write(t, filepath.Join(in, "a.json"), []byte(lines(numbered(2, "amplitude_id", "1")...)))
+	testfile.Write(t, filepath.Join(in, "m.json"), []byte(lines(one, one)))
+	given := testfile.Write(t, filepath.Join(dir, "given.json"), []byte(lines(two, exportLine("$insert_id", `"zz"`))))
 	r := convertTo(t, filepath.Join(dir, "out"), Options{Paths: []string{in}, MergedIDs: []string{given}, Jobs: 2})
 	if got, want := r.files["identities/m.ndjson"], `{"amplitude_id":1,"merged_amplitude_id":2}`+"\n"; got != want {
 		t.Errorf("found: %s", got)

@@ -17,6 +17,7 @@ import (
 	"export2batch/internal/durable/faultfs"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
+	"export2batch/internal/testfile"
 )
 
 // restartInputs is a set with something of everything: events, lines set
@@ -24,10 +25,10 @@ import (
 func restartInputs(t *testing.T) []string {
 	t.Helper()
 	in := t.TempDir()
-	small := gzipped(t, lines(numbered(5)...))
+	small := testfile.Gzip(t, lines(numbered(5)...))
 	return []string{
-		writeFile(t, filepath.Join(in, "a.json.gz"), gzipped(t, lines(append(numbered(3), "bad")...))),
-		writeFile(t, filepath.Join(in, "b.zip"), zipped(t, packed{"p/1.json.gz", small[:len(small)-12]}, packed{"p/2.json", nil})),
+		testfile.Write(t, filepath.Join(in, "a.json.gz"), testfile.Gzip(t, lines(append(numbered(3), "bad")...))),
+		testfile.Write(t, filepath.Join(in, "b.zip"), zipped(t, packed{"p/1.json.gz", small[:len(small)-12]}, packed{"p/2.json", nil})),
 	}
 }
 
@@ -35,9 +36,9 @@ func TestStopAndGoOn(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
 	long := slices.Concat(numbered(2000), []string{"bad"}, numbered(3000))
 	paths := []string{
-		writeFile(t, filepath.Join(in, "a.json.gz"), append(gzipped(t, lines(numbered(10)...)), "garbage behind it"...)),
-		writeFile(t, filepath.Join(in, "b.json"), []byte(lines(long...))),
-		writeFile(t, filepath.Join(in, "c.json"), []byte(lines(numbered(10)...))),
+		testfile.Write(t, filepath.Join(in, "a.json.gz"), append(testfile.Gzip(t, lines(numbered(10)...)), "garbage behind it"...)),
+		testfile.Write(t, filepath.Join(in, "b.json"), []byte(lines(long...))),
+		testfile.Write(t, filepath.Join(in, "c.json"), []byte(lines(numbered(10)...))),
 	}
 	want := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: paths})
 
@@ -96,8 +97,8 @@ func temporary(t *testing.T, dir string) (names []string) {
 // An input that was cut while it is read is not taken for whole.
 func TestInputShrinks(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
-	a := writeFile(t, filepath.Join(in, "a.json"), []byte("bad\n"))
-	b := writeFile(t, filepath.Join(in, "b.json"), []byte(lines(numbered(5)...)))
+	a := testfile.Write(t, filepath.Join(in, "a.json"), []byte("bad\n"))
+	b := testfile.Write(t, filepath.Join(in, "b.json"), []byte(lines(numbered(5)...)))
 	o := Options{Paths: []string{a, b}, Out: out, Version: "test", Compress: eventfile.None}
 	o.Sink = func(finding.Finding) {
 		if err := os.Truncate(b, int64(len(lines(numbered(3)...)))); err != nil {
@@ -121,7 +122,7 @@ func TestPairsAreNotHeldBack(t *testing.T) {
 	for i := range 400 {
 		list = append(list, exportLine("event_time", "1", "user_id", fmt.Sprintf(`"%d%s"`, i, strings.Repeat("x", 2000))))
 	}
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(list...)))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(list...)))
 	out := t.TempDir()
 	fsys, err := faultfs.New(out)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"export2batch/internal/finding"
+	"export2batch/internal/testfile"
 )
 
 // memberFile is a file of n gzip members of per lines each, and where they begin.
@@ -16,7 +17,7 @@ func memberFile(t *testing.T, list []string, per int) (data []byte, starts []int
 	t.Helper()
 	for part := range slices.Chunk(list, per) {
 		starts = append(starts, len(data))
-		data = append(data, gzipped(t, lines(part...))...)
+		data = append(data, testfile.Gzip(t, lines(part...))...)
 	}
 	return data, starts
 }
@@ -36,7 +37,7 @@ func TestDamagedMember(t *testing.T) {
 			"garbage": func(b []byte) []byte { return slices.Insert(b, at, []byte("garbage\x1f\x8b\x08 in between")...) },
 		} {
 			damaged := change(slices.Clone(data))
-			path := writeFile(t, filepath.Join(in, "a.json.gz"), damaged)
+			path := testfile.Write(t, filepath.Join(in, "a.json.gz"), damaged)
 			r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{path}})
 			got := r.files["events/a.ndjson"]
 			for i, event := range strings.SplitAfter(want, "\n")[:40] {
@@ -76,14 +77,14 @@ func inOrder(got, want string) bool {
 // anew, reading goes on; the account counts one damaged input.
 func TestGoOnBehindDamage(t *testing.T) {
 	list := numbered(6)
-	member := func(i int) []byte { return gzipped(t, lines(list[i])) }
+	member := func(i int) []byte { return testfile.Gzip(t, lines(list[i])) }
 	wrong := member(1)
 	wrong[len(wrong)-8] ^= 1
 	half := member(3)
 	data := slices.Concat(member(0), wrong, member(2), half[:len(half)/2], []byte("garbage"), member(4), []byte("\x00\x00"), member(5), []byte("end"))
 	for name, o := range map[string]Options{
-		"a":     {Paths: []string{writeFile(t, filepath.Join(t.TempDir(), "a.json.gz"), data)}},
-		"a/p/a": {Paths: []string{writeFile(t, filepath.Join(t.TempDir(), "a.zip"), zipped(t, packed{"p/a.json.gz", data}))}},
+		"a":     {Paths: []string{testfile.Write(t, filepath.Join(t.TempDir(), "a.json.gz"), data)}},
+		"a/p/a": {Paths: []string{testfile.Write(t, filepath.Join(t.TempDir(), "a.zip"), zipped(t, packed{"p/a.json.gz", data}))}},
 		"stdin": {Paths: []string{"-"}, Stdin: strings.NewReader(string(data))},
 	} {
 		r := convertTo(t, filepath.Join(t.TempDir(), "out"), o)
@@ -109,9 +110,9 @@ func TestGoOnBehindDamage(t *testing.T) {
 // parts, and those around it are fine.
 func TestMemberInsideALine(t *testing.T) {
 	text := lines(numbered(6)...)
-	first, second := gzipped(t, text[:len(text)/2]), gzipped(t, text[len(text)/2:])
+	first, second := testfile.Gzip(t, text[:len(text)/2]), testfile.Gzip(t, text[len(text)/2:])
 	first[len(first)-8] ^= 1
-	path := writeFile(t, filepath.Join(t.TempDir(), "a.json.gz"), slices.Concat(first, second))
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.json.gz"), slices.Concat(first, second))
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{path}})
 	if r.Read < 6 || r.Written < 5 || r.Damaged != 1 {
 		t.Errorf("%+v", r.Summary)
@@ -122,8 +123,8 @@ func TestMemberInsideALine(t *testing.T) {
 // later makes it another input.
 func TestInputGrows(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
-	a := writeFile(t, filepath.Join(in, "a.json"), []byte("bad\n"))
-	b := writeFile(t, filepath.Join(in, "b.json"), []byte(lines(numbered(3)...)))
+	a := testfile.Write(t, filepath.Join(in, "a.json"), []byte("bad\n"))
+	b := testfile.Write(t, filepath.Join(in, "b.json"), []byte(lines(numbered(3)...)))
 	o := Options{Paths: []string{a, b}}
 	grow := func(text string) {
 		f, err := os.OpenFile(b, os.O_APPEND|os.O_WRONLY, 0)

@@ -16,6 +16,7 @@ import (
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 // lines joins lines as a file has them.
@@ -43,11 +44,11 @@ func events(list ...string) string {
 func TestOneEventFileAnInput(t *testing.T) {
 	in := t.TempDir()
 	first, second := numbered(3), numbered(2, "user_id", `"u"`)
-	writeFile(t, filepath.Join(in, "p", "p_2023-01-02_2#0.json.gz"), gzipped(t, lines(first...)))
-	writeFile(t, filepath.Join(in, "p", "p_2023-01-02_10#0.json.gz"), gzipped(t, lines(second...)))
-	writeFile(t, filepath.Join(in, "-1", "-1_2023-01-02_2.json"), []byte(lines(`{"merge_time":"x","amplitude_id":1,"merged_amplitude_id":2}`)))
-	writeFile(t, filepath.Join(in, "README.txt"), []byte("hello"))
-	writeFile(t, filepath.Join(in, "bad.json"), []byte("{]\n"+exportLine()+"\n"))
+	testfile.Write(t, filepath.Join(in, "p", "p_2023-01-02_2#0.json.gz"), testfile.Gzip(t, lines(first...)))
+	testfile.Write(t, filepath.Join(in, "p", "p_2023-01-02_10#0.json.gz"), testfile.Gzip(t, lines(second...)))
+	testfile.Write(t, filepath.Join(in, "-1", "-1_2023-01-02_2.json"), []byte(lines(`{"merge_time":"x","amplitude_id":1,"merged_amplitude_id":2}`)))
+	testfile.Write(t, filepath.Join(in, "README.txt"), []byte("hello"))
+	testfile.Write(t, filepath.Join(in, "bad.json"), []byte("{]\n"+exportLine()+"\n"))
 
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
 	const device = `{"device_id":"device1"}` + "\n"
@@ -98,7 +99,7 @@ func TestOneEventFileAnInput(t *testing.T) {
 
 // The manifest says what the files hold, for each compression.
 func TestManifestDescribesFiles(t *testing.T) {
-	in := writeFile(t, filepath.Join(t.TempDir(), "in.json"), []byte(lines(
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "in.json"), []byte(lines(
 		exportLine("event_time", `"1970-01-01 00:00:05"`), exportLine("event_time", `"1970-01-01 00:00:02"`), exportLine("event_time", `"1970-01-01 00:00:09"`))))
 	for _, c := range []eventfile.Compression{eventfile.Zstd, eventfile.Gzip, eventfile.None} {
 		r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}, Compress: c})
@@ -127,13 +128,13 @@ func TestBlankLinesAndLineEnds(t *testing.T) {
 		"mark":     "\xef\xbb\xbf" + lines(two...),
 		"mark too": "\xef\xbb\xbf\r\n" + lines(two...),
 	} {
-		r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{writeFile(t, filepath.Join(in, name+".json"), []byte(text))}})
+		r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{testfile.Write(t, filepath.Join(in, name+".json"), []byte(text))}})
 		if got := r.files["events/"+name+".ndjson"]; got != events(two...) || r.Read != 2 || r.Written != 2 {
 			t.Errorf("%s: %+v\n%s", name, r.Summary, got)
 		}
 	}
 	// The number of a line counts the blank ones.
-	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{writeFile(t, filepath.Join(in, "b.json"), []byte("\n\r\nbad\n"))}})
+	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{testfile.Write(t, filepath.Join(in, "b.json"), []byte("\n\r\nbad\n"))}})
 	if len(r.findings) != 1 || !strings.Contains(r.findings[0], "b.json:3: ") {
 		t.Errorf("findings %q", r.findings)
 	}
@@ -146,9 +147,9 @@ func TestNameCollisions(t *testing.T) {
 	for i, name := range []string{"a/x.json", "b/x.json.gz", "c/X.ndjson", "x~2.json"} {
 		text := []byte(lines(numbered(i + 1)...))
 		if strings.HasSuffix(name, ".gz") {
-			text = gzipped(t, string(text))
+			text = testfile.Gzip(t, string(text))
 		}
-		paths = append(paths, writeFile(t, filepath.Join(in, name), text))
+		paths = append(paths, testfile.Write(t, filepath.Join(in, name), text))
 	}
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: paths})
 	for name, n := range map[string]int{"x": 1, "x~2": 2, "X~3": 3, "x~2~2": 4} {
@@ -166,10 +167,10 @@ func TestNameCollisions(t *testing.T) {
 // A file and a folder (or an archive) can have names that meet in the output.
 func TestFolderNamedLikeAFile(t *testing.T) {
 	in := t.TempDir()
-	writeFile(t, filepath.Join(in, "x.ndjson", "y.json"), []byte(lines(numbered(1)...)))
-	writeFile(t, filepath.Join(in, "x.json"), []byte(lines(numbered(2)...)+"bad\n"))
-	writeFile(t, filepath.Join(in, "z.ndjson"), []byte(lines(numbered(3)...)+"bad\n"))
-	writeFile(t, filepath.Join(in, "z.ndjson.zip"), zipped(t, packed{"z.ndjson", []byte(lines(numbered(4)...) + "bad\n")}))
+	testfile.Write(t, filepath.Join(in, "x.ndjson", "y.json"), []byte(lines(numbered(1)...)))
+	testfile.Write(t, filepath.Join(in, "x.json"), []byte(lines(numbered(2)...)+"bad\n"))
+	testfile.Write(t, filepath.Join(in, "z.ndjson"), []byte(lines(numbered(3)...)+"bad\n"))
+	testfile.Write(t, filepath.Join(in, "z.ndjson.zip"), zipped(t, packed{"z.ndjson", []byte(lines(numbered(4)...) + "bad\n")}))
 	r := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{in}})
 	if r.Written != 10 || r.Rejected != 3 || r.Files != 4 {
 		t.Errorf("%+v", r.Summary)
@@ -182,7 +183,7 @@ func TestJobsDoNotChangeTheOutput(t *testing.T) {
 	in, list := t.TempDir(), generated(t, 400)
 	for i := range 12 {
 		part := list[i*len(list)/12 : (i+1)*len(list)/12]
-		writeFile(t, filepath.Join(in, fmt.Sprintf("f%d.json.gz", i)), gzipped(t, lines(append(slices.Clone(part), "bad", `{"event_type":1}`)...)))
+		testfile.Write(t, filepath.Join(in, fmt.Sprintf("f%d.json.gz", i)), testfile.Gzip(t, lines(append(slices.Clone(part), "bad", `{"event_type":1}`)...)))
 	}
 	for _, c := range []eventfile.Compression{eventfile.None, eventfile.Zstd, eventfile.Gzip} {
 		var first result
@@ -207,7 +208,7 @@ func TestJobsDoNotChangeTheOutput(t *testing.T) {
 
 func TestStandardInput(t *testing.T) {
 	two := numbered(2)
-	for name, text := range map[string]string{"text": lines(two...), "gzip": string(gzipped(t, lines(two...)))} {
+	for name, text := range map[string]string{"text": lines(two...), "gzip": string(testfile.Gzip(t, lines(two...)))} {
 		out := filepath.Join(t.TempDir(), "out")
 		o := Options{Paths: []string{"-"}, Stdin: strings.NewReader(text)}
 		r := convertTo(t, out, o)
@@ -230,7 +231,7 @@ func TestStandardInput(t *testing.T) {
 
 // A conversion stops soon also where each line takes its time.
 func TestCancelAmongLongLines(t *testing.T) {
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(strings.Repeat(strings.Repeat("x", flushAt+1)+"\n", 9)))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(strings.Repeat(strings.Repeat("x", flushAt+1)+"\n", 9)))
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
 	o := Options{Paths: []string{in}, Out: filepath.Join(t.TempDir(), "out"), Version: "test", Compress: eventfile.None, Sink: func(finding.Finding) { n++; cancel() }}
@@ -242,7 +243,7 @@ func TestCancelAmongLongLines(t *testing.T) {
 // The output may lie in the folder that is read.
 func TestOutputInsideTheInput(t *testing.T) {
 	in := t.TempDir()
-	writeFile(t, filepath.Join(in, "a.json"), []byte(lines(numbered(2)...)))
+	testfile.Write(t, filepath.Join(in, "a.json"), []byte(lines(numbered(2)...)))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	o := Options{Paths: []string{in}, Out: filepath.Join(in, "out"), Version: "test", Compress: eventfile.None}
@@ -258,10 +259,10 @@ func TestOutputInsideTheInput(t *testing.T) {
 
 func TestMixedInsertIDsAreRefused(t *testing.T) {
 	in := t.TempDir()
-	with := writeFile(t, filepath.Join(in, "with.json"), []byte(lines(append(numbered(1, "$insert_id", `null`), numbered(2)...)...)))
-	nulls := writeFile(t, filepath.Join(in, "nulls.json"), []byte(lines(numbered(minToJudge, "$insert_id", "null", "uuid", `"u"`)...)))
-	without := writeFile(t, filepath.Join(in, "without.json"), []byte(lines(numbered(minToJudge, "$insert_id", "", "uuid", `"u"`)...)))
-	few := writeFile(t, filepath.Join(in, "few.json"), []byte(lines(numbered(minToJudge-1, "$insert_id", "", "uuid", `"u"`)...)))
+	with := testfile.Write(t, filepath.Join(in, "with.json"), []byte(lines(append(numbered(1, "$insert_id", `null`), numbered(2)...)...)))
+	nulls := testfile.Write(t, filepath.Join(in, "nulls.json"), []byte(lines(numbered(minToJudge, "$insert_id", "null", "uuid", `"u"`)...)))
+	without := testfile.Write(t, filepath.Join(in, "without.json"), []byte(lines(numbered(minToJudge, "$insert_id", "", "uuid", `"u"`)...)))
+	few := testfile.Write(t, filepath.Join(in, "few.json"), []byte(lines(numbered(minToJudge-1, "$insert_id", "", "uuid", `"u"`)...)))
 	for _, tt := range []struct {
 		paths   []string
 		rule    string
@@ -328,8 +329,8 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestFinishedFolder(t *testing.T) {
 	in, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
-	a := writeFile(t, filepath.Join(in, "a.json"), []byte(lines(append(numbered(3), "bad")...)))
-	b := writeFile(t, filepath.Join(in, "b.zip"), brokenCRC(t, packed{"b.json", []byte(lines(numbered(2)...))}))
+	a := testfile.Write(t, filepath.Join(in, "a.json"), []byte(lines(append(numbered(3), "bad")...)))
+	b := testfile.Write(t, filepath.Join(in, "b.zip"), brokenCRC(t, packed{"b.json", []byte(lines(numbered(2)...))}))
 	o := Options{Paths: []string{a, b}}
 	first := convertTo(t, out, o)
 	if first.Damaged != 1 || first.Written != 5 {
@@ -351,7 +352,7 @@ func TestFinishedFolder(t *testing.T) {
 		"identify":        func(o *Options) { o.Rules.Identify = Keep },
 		"compression":     func(o *Options) { o.Compress = eventfile.Gzip },
 		"a changed input": func(o *Options) { // of the same size
-			writeFile(t, a, []byte(strings.Replace(lines(append(numbered(3), "bad")...), "device1", "device2", 1)))
+			testfile.Write(t, a, []byte(strings.Replace(lines(append(numbered(3), "bad")...), "device1", "device2", 1)))
 		},
 	} {
 		o := o
@@ -361,17 +362,17 @@ func TestFinishedFolder(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		sameTree(t, r.files, first.files)
-		writeFile(t, a, []byte(lines(append(numbered(3), "bad")...)))
+		testfile.Write(t, a, []byte(lines(append(numbered(3), "bad")...)))
 	}
 }
 
 func TestFolderOfOthersIsNotTouched(t *testing.T) {
-	in := writeFile(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(numbered(1)...)))
+	in := testfile.Write(t, filepath.Join(t.TempDir(), "a.json"), []byte(lines(numbered(1)...)))
 	for name, content := range map[string]string{
 		"notes.txt": "mine", "manifest.json": `{"name":"a web app"}`, "events/x": "", "a.tmp": "",
 	} {
 		out := t.TempDir()
-		writeFile(t, filepath.Join(out, name), []byte(content))
+		testfile.Write(t, filepath.Join(out, name), []byte(content))
 		r, err := tryConvert(t, out, Options{Paths: []string{in}})
 		if err == nil || !strings.Contains(err.Error(), out) {
 			t.Errorf("%s: %v", name, err)
@@ -385,8 +386,8 @@ func TestFolderOfOthersIsNotTouched(t *testing.T) {
 // An input changes while the folder is unfinished: it is converted again.
 func TestChangedInputIsConvertedAgain(t *testing.T) {
 	in, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
-	a := writeFile(t, filepath.Join(in, "a.json"), []byte(lines(append(numbered(2), "bad")...)))
-	b := writeFile(t, filepath.Join(in, "b.json"), []byte(lines(numbered(1)...)))
+	a := testfile.Write(t, filepath.Join(in, "a.json"), []byte(lines(append(numbered(2), "bad")...)))
+	b := testfile.Write(t, filepath.Join(in, "b.json"), []byte(lines(numbered(1)...)))
 	ctx, cancel := context.WithCancel(t.Context())
 	o := Options{Paths: []string{a, b}, Out: out, Version: "test", Compress: eventfile.None, Sink: func(finding.Finding) { cancel() }}
 	if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) {
@@ -395,7 +396,7 @@ func TestChangedInputIsConvertedAgain(t *testing.T) {
 	if files := tree(t, out); files["events/a.ndjson"] == "" || files["manifest.json"] != "" {
 		t.Fatalf("after the stop: %q", slices.Collect(maps.Keys(files)))
 	}
-	writeFile(t, a, []byte(lines(numbered(5)...)))
+	testfile.Write(t, a, []byte(lines(numbered(5)...)))
 	r := convertTo(t, out, o)
 	want := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: o.Paths})
 	if !reflect.DeepEqual(r.files, want.files) || r.Written != 6 {

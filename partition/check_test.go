@@ -13,6 +13,7 @@ import (
 
 	"export2batch/internal/finding"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 func check(t *testing.T, dir string) (CheckSummary, []string) {
@@ -56,7 +57,7 @@ func TestCheckFinds(t *testing.T) {
 	o := options(t, files(t, samples, 1)...)
 	o.Rules.Partitions = 3
 	mustRun(t, o)
-	whole := tree(t, o.Out)
+	whole := testfile.Tree(t, o.Out)
 	parts := []string{"partitions/part-0000.ndjson", "partitions/part-0001.ndjson", "partitions/part-0002.ndjson"}
 	lines := func(text string) []string { return strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n") }
 	anonymous := ""
@@ -128,7 +129,7 @@ func TestCheckFinds(t *testing.T) {
 			}
 			tt.change(changed)
 			for n, text := range changed {
-				writeFile(t, filepath.Join(dir, n), text)
+				testfile.Write(t, filepath.Join(dir, n), text)
 			}
 			if tt.repair {
 				repair(t, dir)
@@ -174,7 +175,7 @@ func repair(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(dir, "manifest.json"), string(data))
+	testfile.Write(t, filepath.Join(dir, "manifest.json"), string(data))
 }
 
 func TestCheckRefusesOtherFolders(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 func TestCollisionPolicies(t *testing.T) {
@@ -37,7 +39,7 @@ func TestCollisionPolicies(t *testing.T) {
 			t.Errorf("%s: %q, %d ids, %+v", policy, got, len(ids), s)
 		}
 		aside := ""
-		for name, text := range tree(t, o.Out) {
+		for name, text := range testfile.Tree(t, o.Out) {
 			if strings.HasSuffix(name, ".collisions.ndjson") {
 				aside += text
 			}
@@ -99,9 +101,9 @@ func TestCollisionsAcrossPartitions(t *testing.T) {
 				t.Errorf("%s, %s: %d partitions, %+v", policy, name, len(parts), s)
 			}
 			if first == nil {
-				first = tree(t, o.Out)
+				first = testfile.Tree(t, o.Out)
 			}
-			sameTree(t, tree(t, o.Out), first)
+			sameTree(t, testfile.Tree(t, o.Out), first)
 		}
 	}
 }

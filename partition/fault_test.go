@@ -16,6 +16,7 @@ import (
 
 	"export2batch/internal/durable"
 	"export2batch/internal/durable/faultfs"
+	"export2batch/internal/testfile"
 )
 
 // scenario is small, and yet has every kind of file: spills that are split,
@@ -28,7 +29,7 @@ func scenario(t *testing.T, root string) Options {
 		samples = append(samples, sample{user: fmt.Sprint("user-", i), device: "kiosk-0", insert: "same", time: 3})
 	}
 	o := options(t)
-	o.Paths = []string{writeFile(t, filepath.Join(t.TempDir(), "in.ndjson"), join(samples)+"{}\n")}
+	o.Paths = []string{testfile.Write(t, filepath.Join(t.TempDir(), "in.ndjson"), join(samples)+"{}\n")}
 	o.Out = filepath.Join(root, "out")
 	o.Rules = Rules{Partitions: 2, SharedDeviceUsers: 2, Hot: 12, Compress: "none"}
 	o.limits = limits{resident: -1, batch: 8_000, fan: 3}
@@ -43,13 +44,13 @@ func undisturbed(t *testing.T) (Options, map[string]string) {
 	if s.Collisions == 0 || s.Rejected == 0 || s.HotIdentities == 0 || s.SharedDevices == 0 || s.DroppedBy["duplicate"] == 0 {
 		t.Fatalf("the scenario does not have everything: %+v", s)
 	}
-	return o, tree(t, o.Out)
+	return o, testfile.Tree(t, o.Out)
 }
 
 // nothingHalfWritten holds that every file under a final name is as in want.
 func nothingHalfWritten(t *testing.T, dir string, want map[string]string) {
 	t.Helper()
-	for name, text := range tree(t, dir) {
+	for name, text := range testfile.Tree(t, dir) {
 		base := filepath.Base(name)
 		if durable.IsTemp(base) || base == ".unfinished" || strings.HasPrefix(name, ".work/") {
 			continue
@@ -79,7 +80,7 @@ func TestEveryFault(t *testing.T) {
 			if err != nil || n < 100 {
 				t.Errorf("without a fault: %v after %d operations", err, n)
 			}
-			sameTree(t, tree(t, o.Out), want)
+			sameTree(t, testfile.Tree(t, o.Out), want)
 			break
 		}
 		operation := fsys.Operations()[n-1]
@@ -94,7 +95,7 @@ func TestEveryFault(t *testing.T) {
 		if _, err := Run(context.Background(), o); err != nil {
 			t.Errorf("after fault %d (%s): %v", n, operation, err)
 		}
-		sameTree(t, tree(t, o.Out), want)
+		sameTree(t, testfile.Tree(t, o.Out), want)
 		if t.Failed() {
 			t.Fatalf("fault %d (%s)", n, operation)
 		}
@@ -134,7 +135,7 @@ func TestEveryDeath(t *testing.T) {
 			if _, err := Run(context.Background(), o); err != nil {
 				t.Fatalf("after death %d, power %v: %v", n, power, err)
 			}
-			sameTree(t, tree(t, o.Out), want)
+			sameTree(t, testfile.Tree(t, o.Out), want)
 			if t.Failed() {
 				t.Fatalf("death %d, power %v", n, power)
 			}
@@ -161,12 +162,12 @@ func TestDamagedSpills(t *testing.T) {
 			}
 		} else {
 			path := filepath.Join(o.Out, ".work", "part-0001")
-			writeFile(t, path, string(damage([]byte(tree(t, filepath.Dir(path))["part-0001"]))))
+			testfile.Write(t, path, string(damage([]byte(testfile.Tree(t, filepath.Dir(path))["part-0001"]))))
 		}
 		if _, err := Run(context.Background(), o); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		sameTree(t, tree(t, o.Out), want)
+		sameTree(t, testfile.Tree(t, o.Out), want)
 	}
 }
 

@@ -96,18 +96,6 @@ func randomSamples(rnd *rand.Rand, n int) []sample {
 	return list
 }
 
-// writeFile writes a file below a temporary folder.
-func writeFile(t *testing.T, path, text string) string {
-	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // converted writes a folder such as convert leaves: the files of events, and
 // for each the lines of its identity file.
 func converted(t *testing.T, events, identities []string) string {
@@ -231,25 +219,6 @@ func allLines(parts map[string][]string) (all []string) {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// tree returns the content of all files below dir.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		rel, _ := filepath.Rel(dir, path)
-		files[filepath.ToSlash(rel)] = string(data)
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return files
 }
 
 // sameTree compares two folders file by file.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 // partOf says in which partition each user and each anonymous device is; an id
@@ -51,7 +53,7 @@ func TestSharedDeviceEdge(t *testing.T) {
 		o.Rules.Partitions = 4096
 		s := mustRun(t, o)
 		where := partOf(t, o.Out)
-		list := tree(t, o.Out)["identities/shared-devices.ndjson"]
+		list := testfile.Tree(t, o.Out)["identities/shared-devices.ndjson"]
 		if s.SharedDevices != wantShared {
 			t.Errorf("%d users: %d shared devices", users, s.SharedDevices)
 		}

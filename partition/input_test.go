@@ -1,7 +1,6 @@
 package partition
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,11 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
-
 	"export2batch/internal/durable"
 	"export2batch/internal/finding"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 // TestConvertedFolderAndItsFilesGiveTheSame reads the same events with the
@@ -35,7 +33,7 @@ func TestConvertedFolderAndItsFilesGiveTheSame(t *testing.T) {
 	mustRun(t, a)
 	b := options(t, filepath.Join(dir, "events"))
 	mustRun(t, b)
-	got, want := tree(t, a.Out), tree(t, b.Out)
+	got, want := testfile.Tree(t, a.Out), testfile.Tree(t, b.Out)
 	delete(got, "manifest.json") // counts joined devices, some of which are only in the identity files
 	delete(want, "manifest.json")
 	for name := range got {
@@ -59,7 +57,7 @@ func TestStandardInput(t *testing.T) {
 	var found []finding.Finding
 	o.Sink = collect(&found)
 	s := mustRun(t, o)
-	file := options(t, writeFile(t, filepath.Join(t.TempDir(), "x.ndjson"), text))
+	file := options(t, testfile.Write(t, filepath.Join(t.TempDir(), "x.ndjson"), text))
 	mustRun(t, file)
 	if got, want := allLines(readPartitions(t, o.Out)), allLines(readPartitions(t, file.Out)); !slices.Equal(got, want) {
 		t.Errorf("%d events from standard input, %d from a file", len(got), len(want))
@@ -108,7 +106,7 @@ func TestStandardInputThatFails(t *testing.T) {
 
 func TestRejectedLines(t *testing.T) {
 	text := "\n" + sample{user: "u", time: 1}.line() + "\r\n\r\n" + `{"user_id":"u"}` + "\n{\n" + sample{user: "u", time: 2}.line()
-	paths := []string{writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), text), writeFile(t, filepath.Join(t.TempDir(), "b.ndjson"), "{\"user_id\":\"\xff\"}\n")}
+	paths := []string{testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), text), testfile.Write(t, filepath.Join(t.TempDir(), "b.ndjson"), "{\"user_id\":\"\xff\"}\n")}
 	for jobs := 1; jobs <= 2; jobs++ {
 		o := options(t, paths...)
 		o.Jobs = jobs
@@ -118,7 +116,7 @@ func TestRejectedLines(t *testing.T) {
 		if s.Read != 5 || s.Written != 2 || s.RejectedBy["missing-time"] != 1 || s.RejectedBy["invalid-json"] != 2 {
 			t.Errorf("%+v", s)
 		}
-		files := tree(t, o.Out)
+		files := testfile.Tree(t, o.Out)
 		want := `{"file":"` + paths[0] + `","line":4,"rule":"missing-time","reason":"no time, so the event has no place in the order","text":"{\"user_id\":\"u\"}"}` + "\n"
 		if got := files["rejected/input-0000.ndjson"]; !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 2 {
 			t.Errorf("set aside: %s", got)
@@ -134,11 +132,8 @@ func TestRejectedLines(t *testing.T) {
 
 func TestDamagedInput(t *testing.T) {
 	samples := randomSamples(rand.New(rand.NewPCG(9, 9)), 400)
-	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
-	io.WriteString(w, join(samples))
-	w.Close()
-	o := options(t, writeFile(t, filepath.Join(t.TempDir(), "cut.ndjson.gz"), packed.String()[:packed.Len()/2]))
+	packed := testfile.Gzip(t, join(samples))
+	o := options(t, testfile.Write(t, filepath.Join(t.TempDir(), "cut.ndjson.gz"), packed[:len(packed)/2]))
 	var found []finding.Finding
 	o.Sink = collect(&found)
 	s := mustRun(t, o)
@@ -148,7 +143,7 @@ func TestDamagedInput(t *testing.T) {
 }
 
 func TestTooLongLine(t *testing.T) {
-	path := writeFile(t, filepath.Join(t.TempDir(), "long.ndjson"), `{"user_id":"`+strings.Repeat("x", 33<<20)+"\"}\n")
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "long.ndjson"), `{"user_id":"`+strings.Repeat("x", 33<<20)+"\"}\n")
 	if err := runError(t, options(t, path)); !strings.Contains(err, "long.ndjson:1: the line has") {
 		t.Error(err)
 	}
@@ -209,10 +204,10 @@ func TestChecksumsOfTheManifest(t *testing.T) {
 			if sum := m.Files[0]; !withLines {
 				m.Files[0].Lines = 0
 				data, _ := json.Marshal(m)
-				writeFile(t, filepath.Join(dir, "manifest.json"), string(data))
+				testfile.Write(t, filepath.Join(dir, "manifest.json"), string(data))
 				m.Files[0] = sum
 			}
-			writeFile(t, filepath.Join(dir, "events/00.ndjson"), text)
+			testfile.Write(t, filepath.Join(dir, "events/00.ndjson"), text)
 			o := options(t, dir)
 			if want != "" {
 				if err := runError(t, o); !strings.Contains(err, want) {
@@ -239,10 +234,10 @@ func TestChecksumsOfTheManifest(t *testing.T) {
 // the second pass does not validate what the first one did.
 func TestInputThatChangesBetweenThePasses(t *testing.T) {
 	one, two := sample{user: "u", time: 1, text: "abc"}.line()+"\n", sample{user: "u", time: 1, text: "abd"}.line()+"\n"
-	path := writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), one)
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), one)
 	o := options(t, path)
 	o.limits.free = func(string) (int64, error) { // is asked between them
-		writeFile(t, path, two)
+		testfile.Write(t, path, two)
 		return -1, nil
 	}
 	if err := runError(t, o); !strings.Contains(err, "a.ndjson was changed while it was read") {
@@ -259,10 +254,10 @@ func TestEscapedKeys(t *testing.T) {
 		fmt.Fprintf(&lines, `{"user_id":"u%d","device_id":"a%d","event_type":"e","time":1,"insert_id":"i","event_id":1}`+"\n", i, i)
 		fmt.Fprintf(&lines, `{"device_id":"b%d","event_type":"e","time":1,"insert_id":"i","event_id":1,"user\u005fid":"u%d","groups":{}}`+"\n", i, i)
 	}
-	o := options(t, writeFile(t, filepath.Join(t.TempDir(), "a.ndjson"), lines.String()))
+	o := options(t, testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), lines.String()))
 	o.Rules.By = ByUser
 	mustRun(t, o)
-	for name, text := range tree(t, o.Out) {
+	for name, text := range testfile.Tree(t, o.Out) {
 		if !strings.HasPrefix(name, "partitions/") {
 			continue
 		}
@@ -284,8 +279,8 @@ func TestExclude(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer folder.Close()
-		writeFile(t, filepath.Join(dir, "rejected", "a", "00.ndjson"), strings.Join(lines, ""))
-		writeFile(t, filepath.Join(dir, "rejected", "a", "00.line-9.raw"), "no JSON")
+		testfile.Write(t, filepath.Join(dir, "rejected", "a", "00.ndjson"), strings.Join(lines, ""))
+		testfile.Write(t, filepath.Join(dir, "rejected", "a", "00.line-9.raw"), "no JSON")
 		if err := folder.Finish(stage.Manifest{Counts: []byte("{}")}, map[string]bool{"rejected/a/00.ndjson": true, "rejected/a/00.line-9.raw": true}); err != nil {
 			t.Fatal(err)
 		}
@@ -331,7 +326,7 @@ func TestFinishedForeignAndUnfinishedFolders(t *testing.T) {
 	paths := files(t, samples, 2)
 	o := options(t, paths...)
 	first := mustRun(t, o)
-	before := tree(t, o.Out)
+	before := testfile.Tree(t, o.Out)
 
 	again, err := Run(context.Background(), o)
 	if err != nil || !again.Finished || again.Written != first.Written || again.Hashes != first.Hashes {
@@ -347,15 +342,15 @@ func TestFinishedForeignAndUnfinishedFolders(t *testing.T) {
 	if _, err := Run(context.Background(), other); err == nil || !strings.Contains(err.Error(), "other options") {
 		t.Errorf("other options: %v", err)
 	}
-	sameTree(t, tree(t, o.Out), before)
+	sameTree(t, testfile.Tree(t, o.Out), before)
 
 	foreign := options(t, paths...)
-	writeFile(t, filepath.Join(foreign.Out, "mine.txt"), "keep")
+	testfile.Write(t, filepath.Join(foreign.Out, "mine.txt"), "keep")
 	runError(t, foreign)
-	sameTree(t, tree(t, foreign.Out), map[string]string{"mine.txt": "keep"})
+	sameTree(t, testfile.Tree(t, foreign.Out), map[string]string{"mine.txt": "keep"})
 
 	// The input is not what this command reads.
-	for _, path := range []string{o.Out, filepath.Join(t.TempDir(), "absent"), writeFile(t, filepath.Join(t.TempDir(), "x.txt"), "text")} {
+	for _, path := range []string{o.Out, filepath.Join(t.TempDir(), "absent"), testfile.Write(t, filepath.Join(t.TempDir(), "x.txt"), "text")} {
 		runError(t, options(t, path))
 	}
 	unfinished := t.TempDir()

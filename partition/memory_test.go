@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"export2batch/internal/durable"
+	"export2batch/internal/testfile"
 )
 
 // TestIdentitiesThatDoNotFitAreRefused wants the memory named, and nothing
@@ -39,7 +40,7 @@ func TestIdentitiesThatDoNotFitAreRefused(t *testing.T) {
 		if _, err := Run(context.Background(), o); !errors.Is(err, ErrMemory) {
 			t.Errorf("%v", err)
 		}
-		if left := tree(t, o.Out); len(left) > 0 {
+		if left := testfile.Tree(t, o.Out); len(left) > 0 {
 			t.Errorf("left in an empty folder: %v", left)
 		}
 		o.limits.ids = 3_000_000

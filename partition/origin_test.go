@@ -12,6 +12,7 @@ import (
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 // joinedByAmplitude is a folder of convert with 40 users of one event each, all
@@ -85,7 +86,7 @@ func TestValidatedFolders(t *testing.T) {
 			m, _ := stage.Load(again)
 			m.Files[0].SHA256 = strings.Repeat("0", 64)
 			data, _ := json.Marshal(m)
-			writeFile(t, filepath.Join(again, "manifest.json"), string(data))
+			testfile.Write(t, filepath.Join(again, "manifest.json"), string(data))
 			os.Rename(again, from)
 		},
 		"gone": func() { os.RemoveAll(from) },
@@ -114,22 +115,22 @@ func TestCheckJoinsByAmplitudeIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := m.Files[0].Name
-	lines := strings.SplitAfter(tree(t, o.Out)[name], "\n")
+	lines := strings.SplitAfter(testfile.Tree(t, o.Out)[name], "\n")
 	other := "partitions/part-0000.ndjson"
 	if name == other {
 		other = "partitions/part-0001.ndjson"
 	}
-	writeFile(t, filepath.Join(o.Out, name), strings.Join(lines[:20], ""))
-	writeFile(t, filepath.Join(o.Out, other), strings.Join(lines[20:], ""))
+	testfile.Write(t, filepath.Join(o.Out, name), strings.Join(lines[:20], ""))
+	testfile.Write(t, filepath.Join(o.Out, other), strings.Join(lines[20:], ""))
 	m.Files = append(m.Files, eventfile.Info{Name: other})
 	data, _ := json.Marshal(m)
-	writeFile(t, filepath.Join(o.Out, "manifest.json"), string(data))
+	testfile.Write(t, filepath.Join(o.Out, "manifest.json"), string(data))
 	repair(t, o.Out)
 	if s, found := check(t, o.Out); !slices.Equal(found, []string{"identity-split"}) {
 		t.Errorf("%+v, %v", s, found)
 	}
 	ids := filepath.Join(from, "identities/00.ndjson")
-	writeFile(t, ids, strings.Replace(tree(t, from)["identities/00.ndjson"], "user-1", "user-x", 1))
+	testfile.Write(t, ids, strings.Replace(testfile.Tree(t, from)["identities/00.ndjson"], "user-1", "user-x", 1))
 	for range 2 { // changed, then gone
 		if s, found := check(t, o.Out); len(found) > 0 || s.Missing != 1 || s.IdentityFiles != 0 || s.Identities != 40 {
 			t.Errorf("%+v, %v", s, found)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"export2batch/internal/eventfile"
+	"export2batch/internal/testfile"
 )
 
 // memories are bounds that lead through every way of sorting: all in memory,
@@ -29,7 +30,7 @@ func files(t *testing.T, samples []sample, n int) []string {
 	dir := t.TempDir()
 	for i := range n {
 		part := samples[len(samples)*i/n : len(samples)*(i+1)/n]
-		paths = append(paths, writeFile(t, fmt.Sprintf("%s/%02d.ndjson", dir, i), join(part)))
+		paths = append(paths, testfile.Write(t, fmt.Sprintf("%s/%02d.ndjson", dir, i), join(part)))
 	}
 	return paths
 }
@@ -62,9 +63,9 @@ func TestPartitionsAgreeWithTheOracle(t *testing.T) {
 							t.Errorf("account %+v, want %d duplicates and %d collisions", s, want.duplicates, want.collisions)
 						}
 						if first == nil {
-							first = tree(t, o.Out)
+							first = testfile.Tree(t, o.Out)
 						}
-						sameTree(t, tree(t, o.Out), first)
+						sameTree(t, testfile.Tree(t, o.Out), first)
 					})
 				}
 			}
@@ -86,9 +87,9 @@ func TestSameBytesForAnyJobs(t *testing.T) {
 				o.Rules.Compress, o.Rules.Hot = compress, 25
 				mustRun(t, o)
 				if first == nil {
-					first = tree(t, o.Out)
+					first = testfile.Tree(t, o.Out)
 				}
-				sameTree(t, tree(t, o.Out), first)
+				sameTree(t, testfile.Tree(t, o.Out), first)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"export2batch/internal/durable"
 	"export2batch/internal/durable/faultfs"
+	"export2batch/internal/testfile"
 )
 
 // countingFS counts what is opened for writing below a folder.
@@ -50,19 +51,19 @@ func TestFinishedSpillsAreNotSpilledAgain(t *testing.T) {
 	fsys := &countingFS{FS: quickFS{durable.OS}}
 	o.FS = fsys
 	mustRun(t, o)
-	sameTree(t, tree(t, o.Out), want)
+	sameTree(t, testfile.Tree(t, o.Out), want)
 	if fsys.opened[".work"] != 0 || fsys.opened["partitions"] == 0 {
 		t.Errorf("opened %v", fsys.opened)
 	}
 
 	// With other inputs they are of no use.
 	o, _ = killedAfterSpilling(t, ref)
-	other := writeFile(t, filepath.Join(t.TempDir(), "other.ndjson"), join([]sample{{user: "u", time: 1}}))
+	other := testfile.Write(t, filepath.Join(t.TempDir(), "other.ndjson"), join([]sample{{user: "u", time: 1}}))
 	o.Paths = []string{other}
 	if s := mustRun(t, o); s.Read != 1 || s.Written != 1 || s.Rejected != 0 || s.SharedDevices != 0 {
 		t.Errorf("%+v", s)
 	}
-	for name := range tree(t, o.Out) {
+	for name := range testfile.Tree(t, o.Out) {
 		if strings.HasPrefix(name, "rejected/") || strings.HasPrefix(name, "identities/") {
 			t.Errorf("%s is left of other inputs", name)
 		}
@@ -76,7 +77,7 @@ func TestFinishedPartitionsAreNotWrittenAgain(t *testing.T) {
 	ref := options(t, paths...)
 	ref.Rules.Partitions = 16
 	mustRun(t, ref)
-	want := tree(t, ref.Out)
+	want := testfile.Tree(t, ref.Out)
 	for _, kill := range []bool{false, true} {
 		for _, resident := range []int64{-1, 1 << 30} {
 			root := t.TempDir()
@@ -130,7 +131,7 @@ func TestFinishedPartitionsAreNotWrittenAgain(t *testing.T) {
 			again := &countingFS{FS: quickFS{durable.OS}}
 			o.FS = again
 			mustRun(t, o)
-			sameTree(t, tree(t, o.Out), want)
+			sameTree(t, testfile.Tree(t, o.Out), want)
 			if n := again.opened["partitions"]; n == 0 || n > 12 {
 				t.Errorf("kill %v, resident %d: %d of 16 partitions were written again", kill, resident, n)
 			}
@@ -145,7 +146,7 @@ func TestFinishedPartitionsAreNotWrittenAgain(t *testing.T) {
 // are finished, with an input that was changed meanwhile.
 func TestPartitionsOfOtherInputsAreWrittenAgain(t *testing.T) {
 	samples := randomSamples(rand.New(rand.NewPCG(1, 10)), 300)
-	path := writeFile(t, filepath.Join(t.TempDir(), "in.ndjson"), join(samples))
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "in.ndjson"), join(samples))
 	o := options(t, path)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -159,7 +160,7 @@ func TestPartitionsOfOtherInputsAreWrittenAgain(t *testing.T) {
 	}
 	samples[7].text = "changed"
 	samples = samples[:250]
-	writeFile(t, path, join(samples))
+	testfile.Write(t, path, join(samples))
 	o.FS = quickFS{durable.OS}
 	mustRun(t, o)
 	oracle(samples, Rules{By: ByIdentity, SharedDeviceUsers: DefaultSharedDeviceUsers, Collisions: Suffix}).holds(t, readPartitions(t, o.Out))
@@ -181,7 +182,7 @@ func TestFinishedPartitionThatIsGone(t *testing.T) {
 	if _, err := Run(ctx, o); err == nil {
 		t.Fatal("not interrupted")
 	}
-	for name := range tree(t, o.Out) {
+	for name := range testfile.Tree(t, o.Out) {
 		if strings.HasPrefix(name, "partitions/") || strings.HasPrefix(name, "rejected/part") {
 			if err := os.Remove(filepath.Join(o.Out, name)); err != nil {
 				t.Fatal(err)
@@ -190,7 +191,7 @@ func TestFinishedPartitionThatIsGone(t *testing.T) {
 	}
 	o.FS = quickFS{durable.OS}
 	mustRun(t, o)
-	sameTree(t, tree(t, o.Out), want)
+	sameTree(t, testfile.Tree(t, o.Out), want)
 }
 
 // TestCancelledAtOnce leaves a folder that can be gone on with.
@@ -203,9 +204,9 @@ func TestCancelledAtOnce(t *testing.T) {
 	if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if left := tree(t, o.Out); len(left) != 1 {
+	if left := testfile.Tree(t, o.Out); len(left) != 1 {
 		t.Errorf("left %v", left)
 	}
 	mustRun(t, o)
-	sameTree(t, tree(t, o.Out), want)
+	sameTree(t, testfile.Tree(t, o.Out), want)
 }

@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,6 +14,7 @@ import (
 	"export2batch/internal/finding"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 func TestSetAside(t *testing.T) {
@@ -58,25 +60,11 @@ func TestSetAside(t *testing.T) {
 	}
 }
 
-// readFolder returns the files below dir, without the manifest.
+// readFolder returns the files in the folders of dir.
 func readFolder(t *testing.T, dir string) map[string]string {
 	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Dir(path) == dir {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		files[filepath.ToSlash(rel)] = string(data)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := testfile.Tree(t, dir)
+	maps.DeleteFunc(files, func(name, _ string) bool { return !strings.Contains(name, "/") })
 	return files
 }
 

@@ -11,10 +11,11 @@ import (
 	"testing"
 
 	"export2batch/internal/source"
+	"export2batch/internal/testfile"
 )
 
 func TestDamagedInput(t *testing.T) {
-	whole := gzipped(t, []byte(strings.Repeat(eventWith("insert_id", ``)+"\n", 5000)))
+	whole := testfile.Gzip(t, []byte(strings.Repeat(eventWith("insert_id", ``)+"\n", 5000)))
 	path := writeFile(t, "cut.ndjson.gz", string(whole[:len(whole)-20]))
 	aside := filepath.Join(t.TempDir(), "aside")
 	s, found := run(t, Options{Paths: []string{path}, SetAside: aside})

@@ -13,6 +13,7 @@ import (
 
 	"export2batch/internal/finding"
 	"export2batch/internal/source"
+	"export2batch/internal/testfile"
 )
 
 // places writes findings as LINE POINTER RULE.
@@ -135,7 +136,7 @@ func TestLargeElement(t *testing.T) {
 
 // TestDamagedArray has a gzip file that ends inside an array.
 func TestDamagedArray(t *testing.T) {
-	whole := gzipped(t, []byte("["+strings.Repeat(goodEvent+",\n", 3000)+goodEvent+"]"))
+	whole := testfile.Gzip(t, []byte("["+strings.Repeat(goodEvent+",\n", 3000)+goodEvent+"]"))
 	s, found := run(t, Options{Paths: []string{writeFile(t, "a.json.gz", string(whole[:len(whole)-30]))}, Rules: map[string]string{ruleTimeFuture: Off}})
 	if len(found) != 1 || found[0].Rule != ruleDamaged || s.Read == 0 {
 		t.Errorf("%+v, found %v", s, found)

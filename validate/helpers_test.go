@@ -3,13 +3,13 @@ package validate
 import (
 	"context"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"export2batch/internal/finding"
+	"export2batch/internal/testfile"
 )
 
 // testNow is the present of all tests.
@@ -49,11 +49,7 @@ func mustCheck(t testing.TB, c *checker, line string) []finding.Finding {
 // writeFile makes a file in a new folder.
 func writeFile(t testing.TB, name, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return testfile.Write(t, filepath.Join(t.TempDir(), name), text)
 }
 
 // run runs with a sink that keeps everything, and with quiet rules.

@@ -2,7 +2,6 @@ package validate
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"export2batch/internal/finding"
 	"export2batch/internal/source"
+	"export2batch/internal/testfile"
 )
 
 // manyInputs makes a folder of inputs of different sizes and kinds.
@@ -37,7 +37,7 @@ func manyInputs(t *testing.T) string {
 		name := filepath.Join(dir, fmt.Sprintf("%d.ndjson", i))
 		data := b.Bytes()
 		if i%2 == 1 {
-			name, data = name+".gz", gzipped(t, data)
+			name, data = name+".gz", testfile.Gzip(t, data)
 		}
 		if i == 4 {
 			data = append(bytes.TrimSuffix(data, []byte("\n")), "\n{\"cut"...)
@@ -47,19 +47,6 @@ func manyInputs(t *testing.T) string {
 		}
 	}
 	return dir
-}
-
-func gzipped(t *testing.T, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }
 
 func TestOrderIsIndependentOfJobs(t *testing.T) {

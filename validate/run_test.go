@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 func TestRun(t *testing.T) {
@@ -62,11 +62,8 @@ func TestLinesOfAllLengths(t *testing.T) {
 			}
 		}
 	}
-	var compressed strings.Builder
-	w := gzip.NewWriter(&compressed)
-	io.WriteString(w, text.String())
-	w.Close()
-	for _, path := range []string{writeFile(t, "a.ndjson", text.String()), writeFile(t, "a.ndjson.gz", compressed.String())} {
+	compressed := string(testfile.Gzip(t, text.String()))
+	for _, path := range []string{writeFile(t, "a.ndjson", text.String()), writeFile(t, "a.ndjson.gz", compressed)} {
 		for _, jobs := range []int{1, 2} {
 			if s, _ := run(t, Options{Paths: []string{path}, Jobs: jobs}); s.Read != int64(n) || s.Invalid != 0 {
 				t.Errorf("%s, %d jobs: %d of %d events, %d invalid", path, jobs, s.Read, n, s.Invalid)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"export2batch/internal/testfile"
 )
 
 // TestWorkflow runs the shell steps of examples/ci/github-actions.yml as a
@@ -66,13 +68,7 @@ func TestWorkflow(t *testing.T) {
 	}
 	write := func(name, text string) {
 		t.Helper()
-		path := filepath.Join(work, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		testfile.Write(t, filepath.Join(work, name), text)
 	}
 	step := func(run string) (code int, out string) {
 		t.Helper()

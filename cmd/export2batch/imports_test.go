@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	"internal/jsonscan":        {},
 	"internal/durable":         {},
 	"internal/durable/faultfs": {"internal/durable"},
+	"internal/testfile":        {},
 }
 
 // onlyIn says which packages may import a library.

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"export2batch/internal/finding"
+	"export2batch/internal/testfile"
 )
 
 // contents gives NAME=FIRST LINE×LINES of each input, in order, with a ! behind
@@ -32,7 +33,7 @@ func contents(t *testing.T, set *Set) (list []string) {
 
 func TestArchives(t *testing.T) {
 	text := numbered(50)
-	packed := string(gz(t, text))
+	packed := string(testfile.Gzip(t, text))
 	streamed := func(method uint16) []byte { // as the Export API does: with descriptors
 		var b bytes.Buffer
 		w := zip.NewWriter(&b)
@@ -148,7 +149,7 @@ func TestArchiveCutAnywhere(t *testing.T) {
 					e := form
 					e.name, e.data = fmt.Sprintf("%d.json", i), noise(80)
 					if !plain {
-						e.data = string(gz(t, e.data))
+						e.data = string(testfile.Gzip(t, e.data))
 					}
 					entries = append(entries, e)
 					ends = append(ends, len(handmade(t, entries, false)))
@@ -274,7 +275,7 @@ func TestNestedAndEmptyMembers(t *testing.T) {
 func TestMembersAreReadSideBySide(t *testing.T) {
 	var entries []entry
 	for i := range 8 {
-		entries = append(entries, entry{name: fmt.Sprint(i, ".json.gz"), data: string(gz(t, numbered(i*100)))})
+		entries = append(entries, entry{name: fmt.Sprint(i, ".json.gz"), data: string(testfile.Gzip(t, numbered(i*100)))})
 	}
 	for _, directory := range []bool{true, false} {
 		set := expand(t, put(t, t.TempDir(), "e.zip", handmade(t, entries, directory)))

@@ -14,6 +14,7 @@ import (
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 // names of the files of a set, below dir.
@@ -35,7 +36,7 @@ func TestKindIsToldByContent(t *testing.T) {
 		want Kind
 	}{
 		{nil, Empty}, {[]byte("{}"), Text}, {[]byte("[1]"), Text}, {[]byte("\xef\xbb\xbf \r\n\t{"), Text}, {[]byte(" \n"), Text},
-		{[]byte("hello"), Unknown}, {[]byte{0}, Unknown}, {gz(t, "x"), GzipData}, {zst(t, "x"), ZstdData},
+		{[]byte("hello"), Unknown}, {[]byte{0}, Unknown}, {testfile.Gzip(t, "x"), GzipData}, {zst(t, "x"), ZstdData},
 		{[]byte("\x50\x2a\x4d\x18"), ZstdData}, {[]byte("\x5f\x2a\x4d\x18"), ZstdData}, {[]byte("\x60\x2a\x4d\x18"), Unknown},
 		{[]byte("PK\x03\x04"), ZipArchive}, {[]byte("PK\x05\x06"), ZipArchive}, {[]byte("PK\x01\x02"), Unknown},
 		{[]byte("PAR1"), ParquetFile}, {[]byte("PARE"), ParquetFile}, {[]byte("\x1f"), Unknown}, {[]byte("\x28\xb5\x2f"), Unknown},
@@ -48,9 +49,9 @@ func TestKindIsToldByContent(t *testing.T) {
 
 func TestFolder(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, "p_2024-01-01_10#0.json.gz", gz(t, "{}\n"))
+	put(t, dir, "p_2024-01-01_10#0.json.gz", testfile.Gzip(t, "{}\n"))
 	put(t, dir, "p_2024-01-01_2#0.json.gz", []byte("{}\n")) // not gzip
-	put(t, dir, "p_2024-01-01_2#10.json.gz", gz(t, "{}\n"))
+	put(t, dir, "p_2024-01-01_2#10.json.gz", testfile.Gzip(t, "{}\n"))
 	put(t, dir, "p_2024-01-01_2#9.json.gz", zst(t, "{}\n"))
 	put(t, dir, "sub/a", []byte("{}"))
 	put(t, dir, "sub/a.json", []byte("{}"))

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"export2batch/internal/testfile"
 )
 
 func TestLines(t *testing.T) {
@@ -24,15 +26,15 @@ func TestLines(t *testing.T) {
 		{"BOM", []byte("\xef\xbb\xbf{}\n{}\n"), []string{"{}", "{}"}},
 		{"BOM only at the start", []byte("{}\n\xef\xbb\xbf{}\n"), []string{"{}", "\xef\xbb\xbf{}"}},
 		{"BOM alone", []byte("\xef\xbb\xbf"), nil},
-		{"gzip", gz(t, "{}\n{}\n"), []string{"{}", "{}"}},
-		{"gzip with BOM", gz(t, "\xef\xbb\xbf{}\n"), []string{"{}"}},
-		{"gzip with BOM in two members", append(gz(t, "\xef"), gz(t, "\xbb\xbf{}\n")...), []string{"{}"}},
-		{"gzip, several members", bytes.Join([][]byte{gz(t, "{}\n{\"a\""), gz(t, ""), gz(t, ":1}\n{}\n")}, nil), []string{"{}", `{"a":1}`, "{}"}},
+		{"gzip", testfile.Gzip(t, "{}\n{}\n"), []string{"{}", "{}"}},
+		{"gzip with BOM", testfile.Gzip(t, "\xef\xbb\xbf{}\n"), []string{"{}"}},
+		{"gzip with BOM in two members", append(testfile.Gzip(t, "\xef"), testfile.Gzip(t, "\xbb\xbf{}\n")...), []string{"{}"}},
+		{"gzip, several members", bytes.Join([][]byte{testfile.Gzip(t, "{}\n{\"a\""), testfile.Gzip(t, ""), testfile.Gzip(t, ":1}\n{}\n")}, nil), []string{"{}", `{"a":1}`, "{}"}},
 		{"zstd", zst(t, "{}\n{}\n"), []string{"{}", "{}"}},
 		{"zstd, several frames", bytes.Join([][]byte{zst(t, "{}\n{\"a\""), {0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 'x', 'x'}, zst(t, ":1}\n{}\n")}, nil), []string{"{}", `{"a":1}`, "{}"}},
 		{"zstd, skippable frame first", append([]byte{0x5f, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, 'x'}, zst(t, "{}\n")...), []string{"{}"}},
 		{"empty", nil, nil},
-		{"gzip of nothing", gz(t, ""), nil},
+		{"gzip of nothing", testfile.Gzip(t, ""), nil},
 		{"zstd of nothing", zst(t, ""), nil},
 		{"not JSON, but named so", []byte("hello\n"), []string{"hello"}},
 	} {
@@ -64,7 +66,7 @@ func TestLines(t *testing.T) {
 func TestDamage(t *testing.T) {
 	text := numbered(2000)
 	all := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	packed, frame := gz(t, text), zst(t, text)
+	packed, frame := testfile.Gzip(t, text), zst(t, text)
 	named := append([]byte{0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3}, "a-long-name.json"...) // its end is cut
 	wrong := bytes.Clone(packed)
 	wrong[len(wrong)-8]++
@@ -131,7 +133,7 @@ func TestDamage(t *testing.T) {
 }
 
 func TestDamageIsReportedAgain(t *testing.T) {
-	packed := gz(t, "{}\n")
+	packed := testfile.Gzip(t, "{}\n")
 	in := only(t, put(t, t.TempDir(), "x", packed[:len(packed)-1]))
 	l, err := in.Lines()
 	if err != nil {
@@ -271,7 +273,7 @@ type failingWriter struct{ err error }
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestSumAndStored(t *testing.T) {
-	data := gz(t, numbered(100))
+	data := testfile.Gzip(t, numbered(100))
 	in := only(t, put(t, t.TempDir(), "x", data))
 	if in.Size != int64(len(data)) {
 		t.Errorf("size %d", in.Size)
@@ -293,7 +295,7 @@ func TestSumAndStored(t *testing.T) {
 
 func BenchmarkLines(b *testing.B) {
 	text := numbered(100_000)
-	for name, data := range map[string][]byte{"text": []byte(text), "gzip": gz(b, text), "zstd": zst(b, text)} {
+	for name, data := range map[string][]byte{"text": []byte(text), "gzip": testfile.Gzip(b, text), "zstd": zst(b, text)} {
 		b.Run(name, func(b *testing.B) {
 			set, err := Expand([]string{put(b, b.TempDir(), "x", data)}, Options{})
 			if err != nil {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"export2batch/internal/testfile"
 )
 
 // TestTakeIsNext holds Take, with Next for what it leaves, to Next alone.
@@ -30,8 +32,8 @@ func TestTakeIsNext(t *testing.T) {
 		{"mixed", mixed},
 		{"mixed, cut off", mixed[:len(mixed)-5]},
 		{"BOM", append([]byte("\xef\xbb\xbf"), mixed...)},
-		{"gzip", gz(t, string(mixed))},
-		{"gzip, damaged", gz(t, string(mixed))[:3000]},
+		{"gzip", testfile.Gzip(t, string(mixed))},
+		{"gzip, damaged", testfile.Gzip(t, string(mixed))[:3000]},
 		{"blank lines", bytes.Repeat([]byte("\n"), 5000)},
 		{"empty", nil},
 		{"too long", append(append(text(2000, 500), bytes.Repeat([]byte{'y'}, MaxLine+firstBuffer)...), "\n{}\n{}"...)},

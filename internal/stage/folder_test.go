@@ -16,6 +16,7 @@ import (
 	"export2batch/internal/durable/faultfs"
 	"export2batch/internal/eventfile"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 type options struct {
@@ -36,13 +37,7 @@ func begin(t *testing.T, dir string) *stage.Folder {
 
 func put(t *testing.T, dir, name, text string) {
 	t.Helper()
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	testfile.Write(t, filepath.Join(dir, filepath.FromSlash(name)), text)
 }
 
 // list names the files below dir.
