@@ -17,7 +17,6 @@ type journal struct {
 	pending []byte // room for the head, then records
 	next    *commit
 	err     error // the first failure; nothing is written after it
-	closed  bool
 
 	wake chan struct{} // holds one: there is something pending
 	done chan struct{} // closed by the goroutine
@@ -57,11 +56,8 @@ func (j *journal) add(list ...record) *commit {
 	return j.next
 }
 
-// close writes what is pending, and closes the file.
+// close writes what is pending, and closes the file. Nothing is added after it.
 func (j *journal) close() error {
-	j.mu.Lock()
-	j.closed = true
-	j.mu.Unlock()
 	close(j.wake)
 	<-j.done
 	err := j.err

@@ -84,3 +84,15 @@ func flagsByName(flags []cli.Flag) map[string]cli.Flag {
 	}
 	return byName
 }
+
+// splitCommas splits each value at its commas.
+func splitCommas(values []string) (all []string) {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if part != "" {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}

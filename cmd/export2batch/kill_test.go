@@ -70,8 +70,8 @@ func TestRunSurvivesKill(t *testing.T) {
 			killed++
 		}
 	}
-	if killed < 5 {
-		t.Errorf("only %d runs could be killed", killed)
+	if t.Logf("%d runs were killed", killed); killed == 0 {
+		t.Error("no run could be killed")
 	}
 	out, err := run(ctx).Output()
 	if err != nil {

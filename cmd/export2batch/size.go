@@ -31,15 +31,3 @@ func parseSize(s string) (int64, error) {
 	}
 	return int64(n * unit), nil
 }
-
-// splitCommas splits each value at its commas.
-func splitCommas(values []string) (all []string) {
-	for _, v := range values {
-		for part := range strings.SplitSeq(v, ",") {
-			if part != "" {
-				all = append(all, part)
-			}
-		}
-	}
-	return all
-}
