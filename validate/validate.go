@@ -75,6 +75,10 @@ type Options struct {
 	Version  string                // of the tool, for the manifest
 	FS       durable.FS            // default durable.OS
 
+	// Outputs are files that the caller will write: none may be an input, or
+	// stand in a stage folder that is one.
+	Outputs []string
+
 	Meter *progress.Meter // may be nil; work is stored bytes
 	Sink  finding.Sink    // gets every finding; may be nil
 }
@@ -186,6 +190,9 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	set, err := source.Expand(o.Paths, expand)
 	if err != nil {
+		return s, err
+	}
+	if err := guardOutputs(o.Outputs, set); err != nil {
 		return s, err
 	}
 	s.Files = int64(len(set.Inputs))

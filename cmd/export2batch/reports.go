@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -41,11 +42,17 @@ func openReports(ui *ui, c *cli.Context, account func(io.Writer)) (*reports, err
 		return nil, errUsage{err}
 	}
 	r.all = append(r.all, printed)
+	named := map[string]bool{}
 	for _, path := range c.StringSlice("report") {
+		if named[filepath.Clean(path)] {
+			r.abort()
+			return nil, usagef("--report %s is given twice", path)
+		}
+		named[filepath.Clean(path)] = true
 		f, err := report.Create(path, o)
 		if err != nil {
 			r.abort()
-			return nil, err
+			return nil, errUsage{err}
 		}
 		r.files = append(r.files, f)
 		r.all = append(r.all, f)

@@ -30,7 +30,7 @@ func validateCommand(ui *ui) *cli.Command {
 			&cli.StringSliceFlag{Name: "schema", Value: cli.NewStringSlice(validate.SchemaBatch), Usage: "what events must meet: `batch`, export or a JSON Schema file (drafts 4 to 2020-12); may be repeated. Without batch Amplitude's limits are not checked"},
 			&cli.StringFlag{Name: "event-schemas", Usage: "hold events also against `DIR`/TYPE.json, a JSON Schema for events of that type"},
 			&cli.StringFlag{Name: "format", Value: string(report.Text), Usage: "`text`, json (as --json), sarif, junit or github (annotations of Actions)"},
-			&cli.StringSliceFlag{Name: "report", Usage: "write all findings to `FILE` too: .sarif, .xml (JUnit), .json, else text; may be repeated"},
+			&cli.StringSliceFlag{Name: "report", Usage: "write all findings to `FILE` too: .sarif, .xml (JUnit, 10 of each rule and file), .json, else text; may be repeated"},
 			&cli.BoolFlag{DisableDefaultText: true, Name: "strict", Usage: "exit code 3 for warnings and infos too"},
 			&cli.BoolFlag{DisableDefaultText: true, Name: "show-values", Usage: "show the values and property names that findings are about: they may be personal data"},
 			&cli.IntFlag{Name: "max-findings", Value: 20, Usage: "show the first `N` findings of a rule as text or github, 0: all, in their order; they are always counted"},
@@ -51,6 +51,7 @@ func validateAction(ui *ui, c *cli.Context) error {
 	}
 	o.Paths, o.SetAside, o.Fix = c.Args().Slice(), c.String("set-aside"), c.String("fix")
 	o.Schemas, o.EventSchemas, o.ShowValues = c.StringSlice("schema"), c.String("event-schemas"), c.Bool("show-values")
+	o.Outputs = c.StringSlice("report")
 	o.Compress = eventfile.Compression(c.String("compress"))
 	if o.Memory, err = parseSize(c.String("memory")); err != nil {
 		return errUsage{err}

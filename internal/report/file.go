@@ -2,6 +2,9 @@ package report
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,8 +38,15 @@ type File struct {
 	file *durable.File
 }
 
-// Create starts the report file path, in the format that its name says.
+// Create starts the report file path, in the format that its name says. It
+// takes the place of a file, but not of a link or a device.
 func Create(path string, o Options) (*File, error) {
+	if path == "" {
+		return nil, errors.New("a report has no name")
+	}
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file that a report could take the place of", path)
+	}
 	f, err := durable.Create(durable.OS, path)
 	if err != nil {
 		return nil, err
