@@ -47,7 +47,7 @@ func newApp(ui *ui) *cli.App {
 		OnUsageError:              usageError,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{DisableDefaultText: true, Name: "json", Usage: "print results as JSON, one object a command"},
-			&cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Usage: "print no progress and no findings, only errors and the result"},
+			&cli.BoolFlag{DisableDefaultText: true, Name: "quiet", Usage: "print errors and results only: no progress, and of findings those that are the result of validate"},
 			&cli.StringFlag{Name: "progress", Value: "auto", Usage: "`auto` (bar on a terminal, plain lines elsewhere), bar, plain or none"},
 		},
 		Before: ui.configure,
@@ -71,7 +71,8 @@ func newApp(ui *ui) *cli.App {
 			diffCommand(ui),
 			sandboxCommand(ui),
 			generateCommand(ui),
-			configCommand(ui),
+			configCommand(),
+			configCheckCommand(),
 		},
 	}
 	for _, c := range app.Commands {
@@ -114,7 +115,11 @@ func (ui *ui) exit(ctx context.Context, err error) int {
 	case errors.Is(err, errFound):
 		return exitFound // the account has said what
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		ui.errorf("interrupted: start the same command again to go on")
+		if ui.resumes {
+			ui.errorf("interrupted: start the same command again to go on")
+		} else {
+			ui.errorf("interrupted")
+		}
 		return exitInterrupted
 	case errors.Is(err, errIncomplete):
 		ui.errorf("%v", err)

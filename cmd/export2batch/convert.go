@@ -42,6 +42,7 @@ func convertCommand(ui *ui) *cli.Command {
 			if err := o.Validate(); err != nil {
 				return errUsage{err}
 			}
+			ui.resumes = true
 			workWhileDiskIsSlow()
 			var s convert.Summary
 			rate, err := ui.stage("convert", func(m *progress.Meter) (err error) {
@@ -70,7 +71,18 @@ func compressFlag() cli.Flag {
 }
 
 func jobsFlag(what string) cli.Flag {
-	return &cli.IntFlag{Name: "jobs", Value: runtime.GOMAXPROCS(0), DefaultText: "the number of processors", Usage: what + " (`N`)"}
+	return atLeastOne(&cli.IntFlag{Name: "jobs", Value: runtime.GOMAXPROCS(0), DefaultText: "the number of processors", Usage: what + " (`N`)"})
+}
+
+// atLeastOne refuses 0 for an option: the stages take it for the default.
+func atLeastOne(f *cli.IntFlag) *cli.IntFlag {
+	f.Action = func(_ *cli.Context, n int) error {
+		if n < 1 {
+			return usagef("--%s must be at least 1", f.Name)
+		}
+		return nil
+	}
+	return f
 }
 
 func convertOptions(ui *ui, c *cli.Context) (convert.Options, error) {

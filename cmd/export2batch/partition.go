@@ -49,6 +49,7 @@ func partitionCommand(ui *ui) *cli.Command {
 			if err := o.Validate(); err != nil {
 				return errUsage{err}
 			}
+			ui.resumes = true
 			debug.SetMemoryLimit(partition.RuntimeMemory(o.Memory))
 			workWhileDiskIsSlow()
 			var s partition.Summary
@@ -77,9 +78,9 @@ func workWhileDiskIsSlow() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2) }
 // partitionFlags are the options that run shares with partition.
 func partitionFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "partitions", Value: partition.DefaultPartitions, Usage: "how many partitions (`N`), hot ones not counted"},
+		atLeastOne(&cli.IntFlag{Name: "partitions", Value: partition.DefaultPartitions, Usage: "how many partitions (`N`), hot ones not counted"}),
 		&cli.StringFlag{Name: "by", Value: partition.ByIdentity, Usage: "what belongs together: `identity` (ids that occur together), user_id or device_id"},
-		&cli.IntFlag{Name: "shared-device-users", Value: partition.DefaultSharedDeviceUsers, Usage: "a device with more users than `N` joins nobody"},
+		atLeastOne(&cli.IntFlag{Name: "shared-device-users", Value: partition.DefaultSharedDeviceUsers, Usage: "a device with more users than `N` joins nobody"}),
 		&cli.Int64Flag{Name: "hot", Value: partition.DefaultHot, Usage: "an identity with more events than `N` gets a partition of its own"},
 		&cli.StringFlag{Name: "insert-id-collisions", Value: partition.Suffix, Usage: "other events with the insert id of an earlier one of the device: `suffix` (give them another id), keep-first, keep-last, reject or stop"},
 		&cli.StringFlag{Name: "memory", DefaultText: "a quarter of the machine's", Usage: "bound on resident memory, such as 512MiB or 2GB (`SIZE`), at least 64MiB"},

@@ -122,20 +122,28 @@ func readConfig(c *cli.Context) (config convert.Config, err error) {
 	return config, nil
 }
 
-// configCommand checks the files that --config names.
-func configCommand(ui *ui) *cli.Command {
+// configCommand is the first word of config check.
+func configCommand() *cli.Command {
 	return &cli.Command{
-		Name:      "config",
-		Usage:     "check a file for --config: export2batch config check FILE",
-		ArgsUsage: "check FILE",
+		Name: "config", Hidden: true, Usage: "see export2batch config check --help",
+		Action: func(*cli.Context) error { return usagef("give the file to check: export2batch config check FILE") },
+	}
+}
+
+// configCheckCommand checks the files that --config names.
+func configCheckCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "config check",
+		Usage:     "check a file for --config",
+		ArgsUsage: "FILE",
 		UsageText: "export2batch config check FILE",
 		Description: "Says whether a YAML file is one that convert, validate and run take with --config: its keys, values,\n" +
 			"expressions and the files it names. schemas/config.schema.json describes it, for editors.",
 		Action: func(c *cli.Context) error {
-			if c.NArg() != 2 || c.Args().First() != "check" {
+			if c.NArg() != 1 {
 				return usagef("give the file to check: export2batch config check FILE")
 			}
-			name := c.Args().Get(1)
+			name := c.Args().First()
 			data, err := os.ReadFile(name)
 			if err != nil {
 				return err

@@ -47,6 +47,7 @@ func runCommand(ui *ui) *cli.Command {
 			if err != nil {
 				return err
 			}
+			ui.resumes = true
 			s, err := pipeline.Run(c.Context, o)
 			err = errors.Join(err, stop())
 			if perr := ui.result(s, func(w io.Writer) { printRun(w, s, o) }); perr != nil {

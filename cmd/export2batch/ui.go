@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type ui struct {
 	system
 	json, quiet bool
 	mode        progress.Mode
+	resumes     bool // the command, started again, goes on where it was stopped
 
 	mu       sync.Mutex // one line at a time on standard error
 	findings int
@@ -88,8 +90,9 @@ func (ui *ui) endFindings(where string) {
 // result prints v as JSON, or else what text prints.
 func (ui *ui) result(v any, text func(io.Writer)) error {
 	if !ui.json {
-		text(ui.stdout)
-		return nil
+		out := bufio.NewWriter(ui.stdout) // keeps the first error
+		text(out)
+		return out.Flush()
 	}
 	enc := json.NewEncoder(ui.stdout)
 	enc.SetEscapeHTML(false)

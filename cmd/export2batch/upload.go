@@ -89,6 +89,7 @@ func uploadArgs(ui *ui, c *cli.Context, sends bool) (upload.Options, error) {
 
 // watched runs an upload with its progress and, where asked for, its page.
 func watched(ui *ui, c *cli.Context, o *upload.Options, run func() (upload.Summary, error)) (s upload.Summary, err error) {
+	ui.resumes = true
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 	stop, err := watch(ui, c, o)

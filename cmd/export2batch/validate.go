@@ -59,6 +59,7 @@ func validateAction(ui *ui, c *cli.Context) error {
 	if err := o.Validate(); err != nil {
 		return errUsage{err}
 	}
+	ui.resumes = o.SetAside != "" || o.Fix != ""
 	var s validate.Summary
 	reports, err := openReports(ui, c, func(w io.Writer) { printValidate(w, s) })
 	if err != nil {
