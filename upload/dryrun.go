@@ -53,8 +53,8 @@ func DryRun(ctx context.Context, o Options) (Rehearsal, error) {
 	if err != nil {
 		return Rehearsal{}, err
 	}
-	if b := r.folder.state.begin; b.url != "" {
-		if err := r.folder.matches(b, r.parts, dest); err != nil {
+	if r.folder.state.begin.url != "" {
+		if err := r.folder.goesTo(dest); err != nil {
 			return Rehearsal{}, err
 		}
 	}

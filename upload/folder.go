@@ -63,7 +63,8 @@ func (f *folder) open(o Options, parts *partitions, dest *url.URL) error {
 	var other error
 	f.end, err = readJournal(file, func(r record) error {
 		if b, ok := r.(*begin); ok {
-			if other = f.matches(b, parts, dest); other != nil {
+			if b.manifest != parts.manifest {
+				other = f.otherPartitions(parts)
 				return other
 			}
 		}
@@ -77,6 +78,11 @@ func (f *folder) open(o Options, parts *partitions, dest *url.URL) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := f.goesTo(dest); err != nil {
+		return err
+	} else if f.state.begin.url != dest.String() {
+		return f.beginAnew(o, parts, dest)
 	}
 	if key := f.state.key; key != nil && !o.OtherKey && key.sum != markOf(key.salt, o.APIKey) {
 		return fmt.Errorf("%s is the state of an upload under another API key, perhaps to another project: give that key, or another state folder", f.path)
@@ -108,6 +114,31 @@ func (f *folder) begin(o Options, parts *partitions, dest *url.URL) error {
 			return fmt.Errorf("%s is not empty and holds no journal of an upload: give another state folder", f.path)
 		}
 	}
+	return f.writeBegin(o, parts, dest)
+}
+
+// goesTo refuses a destination that is not the one so far, unless that took
+// nothing: then it may have been a slip.
+func (f *folder) goesTo(dest *url.URL) error {
+	if was := f.state.begin.url; was != dest.String() && !f.state.untouched() {
+		return fmt.Errorf("%s is the state of an upload to %s, not to %s: give another state folder, or the same destination", f.path, was, dest)
+	}
+	return nil
+}
+
+// beginAnew begins in the place of an upload that came to nothing.
+func (f *folder) beginAnew(o Options, parts *partitions, dest *url.URL) error {
+	if err := f.file.Close(); err != nil {
+		return err
+	}
+	f.file, f.state = nil, newState(parts.sizes())
+	if err := f.writeBegin(o, parts, dest); err != nil {
+		return err
+	}
+	return f.open(o, parts, dest)
+}
+
+func (f *folder) writeBegin(o Options, parts *partitions, dest *url.URL) error {
 	first := appendRecord(make([]byte, commitHead), &begin{
 		manifest: parts.manifest, time: time.Now().UnixMilli(), url: dest.String(), version: o.Version,
 		seed: newSeed(),
@@ -115,17 +146,6 @@ func (f *folder) begin(o Options, parts *partitions, dest *url.URL) error {
 	header := appendHeader(nil)
 	sealCommit(first, int64(len(header)))
 	return durable.WriteFile(f.fs, filepath.Join(f.path, journalName), append(header, first...))
-}
-
-// matches refuses a journal that is about something else.
-func (f *folder) matches(b *begin, parts *partitions, dest *url.URL) error {
-	switch {
-	case b.url != dest.String():
-		return fmt.Errorf("%s is the state of an upload to %s, not to %s: give another state folder, or the same destination", f.path, b.url, dest)
-	case b.manifest != parts.manifest:
-		return f.otherPartitions(parts)
-	}
-	return nil
 }
 
 func (f *folder) otherPartitions(parts *partitions) error {

@@ -76,6 +76,19 @@ func (s *state) pending() (list []int) {
 	return list
 }
 
+// untouched tells that no event was accepted or set aside, nor may have been
+// taken, nor waits for a quota.
+func (s *state) untouched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.parts {
+		if p := &s.parts[i]; len(p.done) > 0 || p.open != nil || len(p.doubts) > 0 {
+			return false
+		}
+	}
+	return len(s.parks) == 0
+}
+
 // complete tells whether nothing of the partition is pending.
 func (p *partState) complete() bool { return p.done.count() == p.events }
 
@@ -106,7 +119,11 @@ func (s *state) apply(r record) error {
 			p.doubts = append(p.doubts, doubt{p.open.events, p.open.time})
 		}
 		p.open = nil
-		s.count(r.attempts, r.time, func(sum *Summary) { sum.Resent += n * r.doubts })
+		at := r.time
+		if r.status == 0 {
+			at = 0 // nothing answered
+		}
+		s.count(r.attempts, at, func(sum *Summary) { sum.Resent += n * r.doubts })
 	case *aside:
 		return s.setAside(r)
 	case *keyMark:
