@@ -74,8 +74,10 @@ func retryStatus(state string) (*Status, error) {
 // where the field "text" may have been mended: Options are those of the upload.
 // An upload that is not complete is refused. What is set aside once more can be
 // mended in STATE/retry/NNN.upload/rejected and is sent by the next call;
-// stopped, the same call goes on. Everything that Run guarantees holds for each
-// such round, but for the order against events that were accepted before.
+// stopped, the same call goes on. Where texts were mended meanwhile it begins
+// anew if nothing of the round was taken, and is refused else. Everything that
+// Run guarantees holds for each round, but for the order against events that
+// were accepted before.
 func Again(ctx context.Context, o Options) (Status, error) {
 	if err := o.Validate(); err != nil {
 		return Status{}, err
@@ -112,47 +114,131 @@ func sendRound(ctx context.Context, plain, o Options, parts *partitions, f *fold
 	if sum := f.state.summary(); !sum.Complete() {
 		return fmt.Errorf("%d events of the upload are pending: let upload send them first (%w)", sum.Pending, ErrIncomplete)
 	}
-	n, err := lastRound(o.State)
+	last, err := lastRound(o.State)
 	if err != nil {
 		return err
 	}
-	from, state := parts, f.state
-	if n > 0 {
+	from, n := asideOf{parts, f.state, filepath.Join(f.path, rejectedDir)}, 1
+	for ; n <= last; n++ {
 		dir, roundState := round(o.State, n)
-		if from, err = loadPartitions(dir); err != nil {
-			return err
-		}
-		was, err := peekFolder(from, roundState)
-		if isNoState(err) {
-			return runRound(ctx, plain, dir, roundState)
-		}
+		of, begun, err := readRound(dir, roundState)
 		if err != nil {
 			return err
 		}
-		if state = was.state; len(state.pending()) > 0 {
+		if begun && len(of.state.pending()) == 0 {
+			from = of
+			continue
+		}
+		same, err := from.standsIn(of.parts)
+		if err != nil {
+			return err
+		}
+		if same {
 			return runRound(ctx, plain, dir, roundState)
 		}
-		f = was
+		if begun && !of.state.tookNothing() {
+			return fmt.Errorf("%s was mended after %s was begun, of which events were taken: put the texts back that partitions/ there has, let retry end, and mend in %s what is set aside again",
+				from.rejected, dir, filepath.Join(roundState, rejectedDir))
+		}
+		o.Log.Info("texts were mended since the retry was begun, and nothing of it was taken: it begins anew", "retry", dir)
+		if err := errors.Join(os.RemoveAll(roundState), os.RemoveAll(dir)); err != nil {
+			return err
+		}
+		break
 	}
-	if state.summary().Rejected == 0 {
+	if from.state.summary().Rejected == 0 {
 		return nil
 	}
-	dir, roundState := round(o.State, n+1)
-	if err := writeRound(o, from, state, filepath.Join(f.path, rejectedDir), dir, n+1); err != nil {
+	dir, roundState := round(o.State, n)
+	if err := writeRound(o, from, dir, n); err != nil {
 		return err
 	}
 	return runRound(ctx, plain, dir, roundState)
 }
 
+// asideOf is what an upload or a round set aside.
+type asideOf struct {
+	parts    *partitions
+	state    *state
+	rejected string // the folder
+}
+
+// readRound reads a round that is written, and begun or not.
+func readRound(dir, roundState string) (of asideOf, begun bool, err error) {
+	of = asideOf{rejected: filepath.Join(roundState, rejectedDir)}
+	if of.parts, err = loadPartitions(dir); err != nil {
+		return of, false, err
+	}
+	f, err := peekFolder(of.parts, roundState)
+	if isNoState(err) {
+		return of, false, nil
+	}
+	if err != nil {
+		return of, false, err
+	}
+	of.state = f.state
+	return of, true, nil
+}
+
+// each gives the set-aside events of each partition, as they now stand.
+func (of asideOf) each(f func(p *partition, lines [][]byte) error) error {
+	for i := range of.parts.list {
+		list := of.state.parts[i].rejects
+		if len(list) == 0 {
+			continue
+		}
+		p := &of.parts.list[i]
+		lines, err := mended(filepath.Join(of.rejected, p.name+".ndjson"), list)
+		if err != nil {
+			return err
+		}
+		if err := f(p, lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// standsIn tells whether a round that was made of it has the texts as they now
+// stand.
+func (of asideOf) standsIn(parts *partitions) (same bool, err error) {
+	rest := parts.list
+	err = of.each(func(p *partition, lines [][]byte) error {
+		if len(rest) == 0 || rest[0].name != p.name || rest[0].info.Events != int64(len(lines)) {
+			return errMended
+		}
+		written, err := rest[0].open()
+		if err != nil {
+			return err
+		}
+		defer written.close()
+		rest = rest[1:]
+		for _, want := range lines {
+			if line, _, err := written.read(); err != nil {
+				return err
+			} else if !bytes.Equal(line, want) {
+				return errMended
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errMended) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+var errMended = errors.New("mended since")
+
 func runRound(ctx context.Context, o Options, dir, state string) error {
-	o.Dir, o.State = dir, state
+	o.Dir, o.State, o.again = dir, state, true
 	_, err := Run(ctx, o)
 	return err
 }
 
 // writeRound makes a partition folder of what was set aside, in the order of
 // the partitions.
-func writeRound(o Options, parts *partitions, state *state, rejected, dir string, n int) error {
+func writeRound(o Options, from asideOf, dir string, n int) error {
 	out, err := stage.Begin(o.FS, dir, stage.Identity{Stage: "partition", Version: o.Version, Options: map[string]int{"retry": n}})
 	if err != nil {
 		return err
@@ -161,16 +247,7 @@ func writeRound(o Options, parts *partitions, state *state, rejected, dir string
 	counts := stage.Counts{}
 	keep := map[string]bool{}
 	var m stage.Manifest
-	for i := range parts.list {
-		list := state.parts[i].rejects
-		if len(list) == 0 {
-			continue
-		}
-		p := &parts.list[i]
-		lines, err := mended(filepath.Join(rejected, p.name+".ndjson"), list)
-		if err != nil {
-			return err
-		}
+	err = from.each(func(p *partition, lines [][]byte) error {
 		info, err := writeEvents(o, out, "partitions/"+p.name+eventfile.Zstd.Suffix(), lines)
 		if err != nil {
 			return err
@@ -179,6 +256,10 @@ func writeRound(o Options, parts *partitions, state *state, rejected, dir string
 		counts.Written += info.Events
 		keep[info.Name] = true
 		m.Files = append(m.Files, info)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if m.Counts, err = json.Marshal(counts); err != nil {
 		return err

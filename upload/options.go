@@ -71,6 +71,8 @@ type Options struct {
 	Parallel         int // partitions sent side by side, at most 256; 0 means DefaultParallel
 	Gzip             bool
 
+	again bool // what was set aside before is sent
+
 	// LimitEvents is how many events this run sends at most, 0: all. Open
 	// requests of an earlier run come on top.
 	LimitEvents int64

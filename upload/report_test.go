@@ -1,6 +1,7 @@
 package upload
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,6 +223,75 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%d taken, %d twice", len(f.taken), f.repeated)
 		}
 	})
+}
+
+// That all is refused once more does not stop a retry.
+func TestAgainRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, _ := refusedPartition(t)
+		s, err := Again(t.Context(), o)
+		if err != nil || s.Retry.Rejected != maxIsolated+20 || !s.Retry.Complete {
+			t.Errorf("%+v %v", s.Retry, err)
+		}
+	})
+}
+
+// refusedPartition has two partitions uploaded of which the second was refused,
+// event by event.
+func refusedPartition(t *testing.T) (Options, *fake) {
+	t.Helper()
+	f := newFake(t, func(r *received) reply {
+		if r.has(`"1/`) {
+			return reply{status: 403}
+		}
+		return reply{}
+	})
+	o := options(partitionFolder(t, lines(5, maxIsolated+20)), f)
+	o.Parallel = 1
+	if sum := mustRun(t, o); sum.Accepted != 5 || sum.Rejected != maxIsolated+20 {
+		t.Fatalf("%+v", sum)
+	}
+	return o, f
+}
+
+// What is mended after a retry was stopped is sent as mended, unless events of
+// the retry may have been taken.
+func TestMendedAfterAStop(t *testing.T) {
+	for _, taken := range []int{0, 1, 2} { // requests before the stop
+		synctest.Test(t, func(t *testing.T) {
+			o, f := refusedPartition(t)
+			first := f.count()
+			f.script = func(r *received) reply {
+				if r.number > first+taken {
+					return reply{status: 404}
+				}
+				return reply{}
+			}
+			if _, err := Again(t.Context(), o); err == nil {
+				t.Fatal("no error")
+			}
+			rejected := filepath.Join(o.Dir+".upload", rejectedDir, "part-0001.ndjson")
+			edit(t, filepath.Dir(rejected), filepath.Base(rejected), `\"open\"`, `\"mended\"`)
+			f.script = nil
+			s, err := Again(t.Context(), o)
+			if taken > 0 {
+				if err == nil || !strings.Contains(err.Error(), "was mended after") {
+					t.Errorf("%d requests taken: %v", taken, err)
+				}
+				return
+			}
+			if err != nil || s.Retry.Accepted != maxIsolated+20 || s.Retry.Pending != 0 {
+				t.Fatalf("%+v %v", s.Retry, err)
+			}
+			mended := 0
+			for _, r := range f.requests[first:] {
+				mended += bytes.Count(r.raw, []byte(`"mended"`))
+			}
+			if mended != 1 || f.repeated != 0 { // edit changes the first
+				t.Errorf("%d of the events sent were mended, %d sent twice", mended, f.repeated)
+			}
+		})
+	}
 }
 
 func TestAgainNeedsTheUploadToBeComplete(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 const asidePiece = 256
 
 // maxIsolated is how many events may be isolated one by one while nothing was
-// ever accepted. Behind that it is not the events that are refused.
+// ever accepted. Behind that it is not the events that are refused; those of a
+// retry were refused before.
 const maxIsolated = 100
 
 // sender sends one partition after the other. One goroutine uses it.
@@ -322,7 +323,7 @@ func (s *sender) isolated(batch []event, a answer) error {
 		rule = ruleTooLarge
 	}
 	sum := s.run.folder.state.summary()
-	if sum.Accepted == 0 && sum.RejectedBy[ruleRefused]+sum.RejectedBy[ruleTooLarge] >= maxIsolated {
+	if !s.run.o.again && sum.Accepted == 0 && sum.RejectedBy[ruleRefused]+sum.RejectedBy[ruleTooLarge] >= maxIsolated {
 		return fmt.Errorf("%s refuses every event (%s): %d were set aside and none was accepted; is it the Batch API, and does it take compressed bodies?", s.run.dest, a.reason, maxIsolated)
 	}
 	return s.setAside(batch, []namedEvent{{0, rule, a.reason}})

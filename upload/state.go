@@ -76,17 +76,19 @@ func (s *state) pending() (list []int) {
 	return list
 }
 
-// untouched tells that no event was accepted or set aside, nor may have been
-// taken, nor waits for a quota.
-func (s *state) untouched() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// tookNothing tells that no event was accepted, nor may have been.
+func (s *state) tookNothing() bool {
 	for i := range s.parts {
-		if p := &s.parts[i]; len(p.done) > 0 || p.open != nil || len(p.doubts) > 0 {
+		if p := &s.parts[i]; p.open != nil || len(p.doubts) > 0 {
 			return false
 		}
 	}
-	return len(s.parks) == 0
+	return s.summary().Accepted == 0
+}
+
+// untouched tells that nothing was taken or set aside, nor waits for a quota.
+func (s *state) untouched() bool {
+	return s.tookNothing() && s.summary().Rejected == 0 && len(s.parks) == 0
 }
 
 // complete tells whether nothing of the partition is pending.
