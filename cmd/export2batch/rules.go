@@ -40,7 +40,7 @@ func rules() []rule {
 
 		{whoseEvents, "ids", "what is done to user and device ids: `trim`, lower, or trim,lower", func(r *R) *string { return &r.IDs }, nil},
 		{whoseEvents, "user-map", "new user ids from a `FILE` of old,new (CSV or Parquet)", func(r *R) *string { return &r.UserMap }, nil},
-		{whoseEvents, "device-map", "new device ids, likewise (`FILE`)", func(r *R) *string { return &r.DeviceMap }, nil},
+		{whoseEvents, "device-map", "new device ids from such a `FILE`", func(r *R) *string { return &r.DeviceMap }, nil},
 		{whoseEvents, "unmapped", "events whose id is not in its map: `keep` (as they are), drop or reject", func(r *R) *string { return &r.Unmapped }, nil},
 		{whoseEvents, "pseudonym-key-file", "replace ids by their HMAC-SHA256 with the key in `FILE`", func(r *R) *string { return &r.PseudonymKeyFile }, nil},
 
@@ -54,9 +54,9 @@ func rules() []rule {
 		{whatTheyAre, "keep", "keep an export `KEY` as event property; KEY=PROPERTY gives it another name", nil, func(r *R) *[]string { return &r.Keep }},
 		{whatTheyAre, "property-drop", "leave out properties: `NAME`, with * and ? for any; EVENT::NAME for some events, user_properties.NAME", nil, func(r *R) *[]string { return &r.PropertyDrop }},
 		{whatTheyAre, "property-keep", "leave out all properties but these (`NAME`)", nil, func(r *R) *[]string { return &r.PropertyKeep }},
-		{whatTheyAre, "property-rename", "rename a property: `OLD`=NEW", nil, func(r *R) *[]string { return &r.PropertyRename }},
-		{whatTheyAre, "property-set", "give a property the value of an expression: `NAME`=EXPR", nil, func(r *R) *[]string { return &r.PropertySet }},
-		{whatTheyAre, "event-rename", "rename events of a type: `OLD`=NEW", nil, func(r *R) *[]string { return &r.EventRename }},
+		{whatTheyAre, "property-rename", "rename a property: `OLD=NEW`", nil, func(r *R) *[]string { return &r.PropertyRename }},
+		{whatTheyAre, "property-set", "give a property the value of an expression: `NAME=EXPR`", nil, func(r *R) *[]string { return &r.PropertySet }},
+		{whatTheyAre, "event-rename", "rename events of a type: `OLD=NEW`", nil, func(r *R) *[]string { return &r.EventRename }},
 		{"", "columns", "columns of Parquet files that have other names than the export's keys: `KEY=COLUMN,…`", func(r *R) *string { return &r.Columns }, nil},
 	}
 }
