@@ -17,9 +17,11 @@ import (
 	"export2batch/internal/stage"
 )
 
-// exclusion is the events that a validate stage set aside: the numbers of their
-// lines, in order.
-type exclusion map[inputName][]int64
+// exclusion is the events that a validate stage set aside.
+type exclusion struct {
+	lines map[inputName][]int64 // their numbers, in order
+	sums  map[inputName]string  // SHA-256 of all that was validated: the numbers are true for nothing else
+}
 
 type inputName struct{ file, member string }
 
@@ -32,17 +34,21 @@ func nameOf(file, member string) inputName {
 	return inputName{file, member}
 }
 
-// readExclusion reads the rejected/ files of the folder dir.
-func readExclusion(dir string) (exclusion, error) {
-	x := exclusion{}
+// readExclusion reads the manifest and the rejected/ files of the folder dir.
+func readExclusion(dir string) (x exclusion, err error) {
 	if dir == "" {
 		return x, nil
 	}
-	if _, err := stage.Load(dir); err != nil {
-		return nil, err
+	m, err := stage.Load(dir)
+	if err != nil {
+		return x, err
+	}
+	x = exclusion{map[inputName][]int64{}, map[inputName]string{}}
+	for i := range m.Inputs {
+		x.sums[nameOf(m.Inputs[i].Name, m.Inputs[i].Member)] = m.Inputs[i].SHA256
 	}
 	rejected := filepath.Join(dir, "rejected")
-	err := filepath.WalkDir(rejected, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(rejected, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".ndjson" {
 			return err // the others hold, raw, the lines that .ndjson files name
 		}
@@ -54,11 +60,14 @@ func readExclusion(dir string) (exclusion, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return x, err
 	}
-	for name, lines := range x {
+	for name, lines := range x.lines {
+		if x.sums[name] == "" {
+			return x, fmt.Errorf("%s holds lines of %s, which its manifest.json does not name: the folder was changed, validate again", dir, finding.Printable(name.file))
+		}
 		slices.Sort(lines)
-		x[name] = slices.Compact(lines)
+		x.lines[name] = slices.Compact(lines)
 	}
 	return x, nil
 }
@@ -87,20 +96,25 @@ func (x exclusion) read(path string) error {
 				return fmt.Errorf("%s:%d: %w", path, lines.Number(), err)
 			}
 			name := nameOf(p.File, p.Member)
-			x[name] = append(x[name], p.Line)
+			x.lines[name] = append(x.lines[name], p.Line)
 		}
 	}
 	return nil
 }
 
-// match refuses an exclusion that names other inputs: what it was to leave out
-// would be sent.
+// match refuses an exclusion that names other inputs, or what they were before:
+// what it was to leave out would be sent. Inputs without a known checksum are
+// compared when they are read.
 func (x exclusion) match(inputs []source.Input) error {
 	known := map[inputName]bool{}
 	for i := range inputs {
-		known[nameOf(inputs[i].File, inputs[i].Member)] = true
+		in := &inputs[i]
+		known[nameOf(in.File, in.Member)] = true
+		if sum := x.validated(in); sum != "" && in.SHA256 != "" && in.SHA256 != sum {
+			return errNotValidated(in)
+		}
 	}
-	for name := range x {
+	for name := range x.lines {
 		if !known[name] {
 			return fmt.Errorf("the folder given to --exclude set aside events of %s, which is not among the inputs: give what was validated", finding.Printable(name.file))
 		}
@@ -108,19 +122,27 @@ func (x exclusion) match(inputs []source.Input) error {
 	return nil
 }
 
+// validated is the SHA-256 of an input as it was validated, empty where it was
+// not.
+func (x exclusion) validated(in *source.Input) string { return x.sums[nameOf(in.File, in.Member)] }
+
+func errNotValidated(in *source.Input) error {
+	return fmt.Errorf("%s is not what it was when the folder given to --exclude was written: validate again", finding.Printable(in.Place(0).String()))
+}
+
 // digest is empty for an exclusion of nothing.
 func (x exclusion) digest() string {
-	if len(x) == 0 {
+	if len(x.lines) == 0 {
 		return ""
 	}
 	h := sha256.New()
 	var names []inputName
-	for name := range x {
+	for name := range x.lines {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b inputName) int { return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.member, b.member)) })
 	for _, name := range names {
-		fmt.Fprintf(h, "%q %q %d\n", name.file, name.member, x[name])
+		fmt.Fprintf(h, "%q %q %d\n", name.file, name.member, x.lines[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

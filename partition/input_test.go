@@ -269,58 +269,6 @@ func TestEscapedKeys(t *testing.T) {
 	}
 }
 
-func TestExclude(t *testing.T) {
-	samples := []sample{{user: "a", time: 1}, {user: "b", time: 2}, {user: "c", time: 3}, {user: "d", time: 4}}
-	path := files(t, samples, 1)[0]
-	validated := func(lines ...string) string {
-		dir := filepath.Join(t.TempDir(), "validated")
-		folder, err := stage.Begin(durable.OS, dir, stage.Identity{Stage: "validate"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer folder.Close()
-		testfile.Write(t, filepath.Join(dir, "rejected", "a", "00.ndjson"), strings.Join(lines, ""))
-		testfile.Write(t, filepath.Join(dir, "rejected", "a", "00.line-9.raw"), "no JSON")
-		if err := folder.Finish(stage.Manifest{Counts: []byte("{}")}, map[string]bool{"rejected/a/00.ndjson": true, "rejected/a/00.line-9.raw": true}); err != nil {
-			t.Fatal(err)
-		}
-		return dir
-	}
-	at := func(file string, line int64) string {
-		return string(finding.AppendRejected(nil, finding.Place{File: file, Line: line}, "r", "r", nil))
-	}
-	o := options(t, path)
-	o.Exclude = validated(at(path, 3), at(path, 1), at(path, 3))
-	s := mustRun(t, o)
-	got := allLines(readPartitions(t, o.Out))
-	if want := []string{samples[1].line(), samples[3].line()}; !slices.Equal(got, want) || s.DroppedBy["invalid"] != 2 {
-		t.Errorf("%q, %+v", got, s)
-	}
-
-	// What is excluded belongs to what the folder was made of.
-	o.Exclude = ""
-	if _, err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "other options") {
-		t.Errorf("without the exclusion: %v", err)
-	}
-
-	o = options(t, path)
-	o.Exclude = validated(at(path+"x", 3))
-	if err := runError(t, o); !strings.Contains(err, "--exclude") {
-		t.Error(err)
-	}
-	o.Exclude = validated("{\n")
-	if err := runError(t, o); !strings.Contains(err, "00.ndjson:1:") {
-		t.Error(err)
-	}
-	o.Exclude = filepath.Join(t.TempDir(), "absent")
-	runError(t, o)
-	o = options(t, path)
-	o.Exclude = converted(t, nil, nil) // a stage that set nothing aside
-	if s := mustRun(t, o); s.Written != 4 {
-		t.Errorf("%+v", s)
-	}
-}
-
 func TestFinishedForeignAndUnfinishedFolders(t *testing.T) {
 	samples := randomSamples(rand.New(rand.NewPCG(2, 2)), 100)
 	paths := files(t, samples, 2)

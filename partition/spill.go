@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,9 +102,10 @@ func (w *spiller) input(i int) error {
 	w.scan.vouched = known.vouched || known.read
 	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
 	defer w.aside.abort()
+	validated := r.in.excluded.validated(w.in)
 	// A checksum of the lines makes the one of the file needless.
 	open := w.in.Lines
-	if known.chain != 0 {
+	if known.chain != 0 && (validated == "" || w.in.SHA256 != "") {
 		open = w.in.LinesOnly
 	}
 	lines, err := open()
@@ -117,19 +119,17 @@ func (w *spiller) input(i int) error {
 	}
 	sum := &r.sums[i]
 	sum.Name, sum.Member, sum.Lines = w.in.File, w.in.Member, known.chain
-	switch {
-	case known.chain == 0:
-		sum.Size, sum.SHA256, err = verifySum(w.in, lines)
-	case known.chain == w.chain:
-		sum.SHA256 = w.in.SHA256
-		sum.Size, _, err = lines.Sum()
-	case known.read:
-		err = fmt.Errorf("%s was changed while it was read", w.in.File)
-	default:
-		err = errChanged(w.in)
-	}
-	if err != nil {
+	if sum.Size, sum.SHA256, err = lines.Sum(); err != nil {
 		return err
+	}
+	sum.SHA256 = cmp.Or(sum.SHA256, w.in.SHA256)
+	switch {
+	case known.read && known.chain != w.chain:
+		return fmt.Errorf("%s was changed while it was read", w.in.File)
+	case known.chain != 0 && known.chain != w.chain, w.in.SHA256 != "" && w.in.SHA256 != sum.SHA256:
+		return errChanged(w.in)
+	case validated != "" && validated != sum.SHA256:
+		return errNotValidated(w.in)
 	}
 	name, err := w.aside.commit()
 	if name != "" {
@@ -142,7 +142,7 @@ func (w *spiller) input(i int) error {
 const longLine = 256 << 10
 
 func (w *spiller) lines(lines *source.Lines) error {
-	excluded := w.run.in.excluded[nameOf(w.in.File, w.in.Member)]
+	excluded := w.run.in.excluded.lines[nameOf(w.in.File, w.in.Member)]
 	var stored, events int64
 	report := func() {
 		w.run.o.Meter.Add(w.counts.Read-events, lines.Stored()-stored)
