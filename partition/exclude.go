@@ -43,6 +43,9 @@ func readExclusion(dir string) (x exclusion, err error) {
 	if err != nil {
 		return x, err
 	}
+	if m.Stage != validateStage {
+		return x, fmt.Errorf("--exclude %s: a folder of %s, not of validate --set-aside", dir, m.Stage)
+	}
 	x = exclusion{map[inputName][]int64{}, map[inputName]string{}}
 	for i := range m.Inputs {
 		x.sums[nameOf(m.Inputs[i].Name, m.Inputs[i].Member)] = m.Inputs[i].SHA256

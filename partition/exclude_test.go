@@ -71,6 +71,7 @@ func TestExclude(t *testing.T) {
 		{setAside(t, []stage.Input{in}, at(other.Name, 3)), "does not name"},
 		{setAside(t, []stage.Input{in}, "{\n"), "00.ndjson:1:"},
 		{filepath.Join(t.TempDir(), "absent"), "absent"},
+		{converted(t, nil, nil), "a folder of convert, not of validate"},
 	} {
 		o = options(t, path)
 		o.Exclude = tt.dir
