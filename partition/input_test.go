@@ -15,6 +15,7 @@ import (
 
 	"export2batch/internal/durable"
 	"export2batch/internal/finding"
+	"export2batch/internal/source"
 	"export2batch/internal/stage"
 	"export2batch/internal/testfile"
 )
@@ -309,6 +310,48 @@ func TestFinishedForeignAndUnfinishedFolders(t *testing.T) {
 	folder.Close()
 	if err := runError(t, options(t, unfinished)); !strings.Contains(err, "has not finished") {
 		t.Error(err)
+	}
+}
+
+// TestFinishedFolderOfEditedInputs is refused also where the sizes, and the
+// times, are those of before.
+func TestFinishedFolderOfEditedInputs(t *testing.T) {
+	text := join([]sample{{user: "a", time: 1}, {user: "b", time: 2}})
+	packed := string(testfile.Gzip(t, text))
+	long := strings.Repeat(sample{user: "a", time: 1, text: strings.Repeat("x", source.MaxLine/16)}.line()+"\n", 17)
+	for name, tt := range map[string]struct{ was, now string }{
+		"checksum of lines": {text, strings.Replace(text, `"b"`, `"c"`, 1)},
+		"another order":     {text, join([]sample{{user: "b", time: 2}, {user: "a", time: 1}})},
+		"SHA-256":           {text + `{"user\u005fid":"d"}` + "\n", text + `{"user\u005fid":"e"}` + "\n"},
+		"damaged":           {packed[:len(packed)-9], packed[:len(packed)-10] + "x"},
+		"a line too long":   {long, strings.ReplaceAll(long, "\n", " ")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), tt.was)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := options(t, path)
+			mustRun(t, o)
+			before := testfile.Tree(t, o.Out)
+			if s, err := Run(t.Context(), o); err != nil || !s.Finished {
+				t.Errorf("the same again: %+v, %v", s, err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled: %v", err)
+			}
+			testfile.Write(t, path, tt.now)
+			if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), "holds the finished result of other inputs") {
+				t.Errorf("edited: %v", err)
+			}
+			sameTree(t, testfile.Tree(t, o.Out), before)
+		})
 	}
 }
 

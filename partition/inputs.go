@@ -122,21 +122,6 @@ func (in *inputs) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// same tells whether a finished folder was made of these inputs, as far as can
-// be told without reading them.
-func (in *inputs) same(list []stage.Input) bool {
-	if len(list) != len(in.events) {
-		return false
-	}
-	for i := range list {
-		e := &in.events[i]
-		if list[i].Name != e.File || list[i].Member != e.Member || list[i].Size != e.Size && e.Size >= 0 || e.SHA256 != "" && list[i].SHA256 != e.SHA256 {
-			return false
-		}
-	}
-	return true
-}
-
 // verifySum reads the rest of an input and compares it with the manifest it is
 // in. It returns the bytes stored and their SHA-256.
 func verifySum(in *source.Input, lines *source.Lines) (size int64, sum string, err error) {

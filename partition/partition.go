@@ -115,11 +115,7 @@ func (r *run) run(ctx context.Context, excluded exclusion) (s Summary, err error
 		return s, err
 	}
 	if m := r.folder.Finished(); m != nil {
-		if !r.in.same(m.Inputs) {
-			return s, fmt.Errorf("%s holds the finished result of other inputs: give another folder, or remove it", r.o.Out)
-		}
-		s.Finished = true
-		return s, json.Unmarshal(m.Counts, &s)
+		return r.finished(ctx, m)
 	}
 	r.fingerprint = r.in.fingerprint()
 	r.written = make([]*written, r.o.Rules.Partitions)
