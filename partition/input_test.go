@@ -106,7 +106,7 @@ func TestStandardInputThatFails(t *testing.T) {
 }
 
 func TestRejectedLines(t *testing.T) {
-	text := "\n" + sample{user: "u", time: 1}.line() + "\r\n\r\n" + `{"user_id":"u"}` + "\n{\n" + sample{user: "u", time: 2}.line()
+	text := "   \n" + sample{user: "u", time: 1}.line() + "\r\n\t\r\n" + `{"user_id":"u"}` + "\n{\n" + sample{user: "u", time: 2}.line()
 	paths := []string{testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), text), testfile.Write(t, filepath.Join(t.TempDir(), "b.ndjson"), "{\"user_id\":\"\xff\"}\n")}
 	for jobs := 1; jobs <= 2; jobs++ {
 		o := options(t, paths...)

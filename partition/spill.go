@@ -173,7 +173,7 @@ func (w *spiller) lines(lines *source.Lines) error {
 		}
 		hash := xxhash.Sum64(line)
 		w.chain.Add(hash)
-		if len(line) == 0 || len(line) == 1 && line[0] == '\r' {
+		if len(line) == 0 || line[0] != '{' && source.Blank(line) {
 			continue
 		}
 		w.counts.Read++
