@@ -131,3 +131,20 @@ func TestEventsStayInMemoryWhereTheyFit(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysThatFillTheMemory are split from memory, and drive themselves to disk.
+func TestKeysThatFillTheMemory(t *testing.T) {
+	t.Parallel()
+	var samples []sample
+	for i := range 3000 {
+		samples = append(samples, sample{user: fmt.Sprint("u", i%100), device: "kiosk", insert: fmt.Sprint("i", i/2), time: 5})
+	}
+	paths := files(t, samples, 2)
+	want := oracle(samples, Rules{By: ByIdentity, Collisions: Suffix, SharedDeviceUsers: DefaultSharedDeviceUsers})
+	for resident := int64(400 << 10); resident < 1600<<10; resident += 64 << 10 {
+		o := options(t, paths...)
+		o.limits.resident, o.limits.batch = resident, 100_000
+		mustRun(t, o)
+		want.holds(t, readPartitions(t, o.Out))
+	}
+}

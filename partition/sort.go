@@ -154,6 +154,11 @@ func (w *sorter) pieces(s *spill) int { return int(min(int64(w.fan), size(s)/w.b
 
 // scatter divides a spill; every level by other bits of the hash.
 func (w *sorter) scatter(s *spill, level int, key func(*row) uint64) ([]*spill, error) {
+	// The pieces may be what no longer fits in memory: then they drive all there
+	// is to disk, and s must not be read from memory meanwhile.
+	if err := w.work.toDisk(); err != nil {
+		return nil, err
+	}
 	n := w.pieces(s)
 	pieces := make([]*spill, n)
 	for i := range pieces {
