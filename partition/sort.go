@@ -211,6 +211,9 @@ func mix(key uint64, level int) uint64 {
 	return key ^ key>>32
 }
 
+// sortRun makes a run, whose blocks must stay in the order they are added in:
+// scatter has set onDisk before, so that all go straight to the file, and only
+// one goroutine adds them.
 func (w *sorter) sortRun(piece *spill, sort func(*spill, rowSink) error) (*spill, error) {
 	run := piece.next()
 	var b buffer

@@ -153,8 +153,9 @@ func pack(block []byte, buf *[]byte) []byte {
 	return packed[:8+len(data)]
 }
 
-// toDisk writes the resident blocks to the file. Those added meanwhile follow
-// there, because onDisk is set before.
+// toDisk writes the resident blocks to the file, where none follow because
+// onDisk is set before. Blocks that are added meanwhile may stand before them:
+// no reader but merge counts on an order, and see sortRun for that.
 func (s *spill) toDisk() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
