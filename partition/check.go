@@ -290,9 +290,9 @@ func (c *checker) readAll(ctx context.Context) error {
 	if c.counts.SharedDevices > MaxSharedListed {
 		j.by = ByUser // who is shared is not listed: devices cannot be followed
 	}
-	ids := &idReader{joiner: j, ctx: ctx, recent: make([]triple, 1<<12)}
+	ids := &idReader{joiner: j, ctx: ctx, meter: c.o.Meter, recent: make([]triple, 1<<12)}
 	for i := range c.joins {
-		if err := ids.read(idFile{in: &c.joins[i], read: (*scanner).identity, whole: true}, c.o.Meter.Add); err != nil {
+		if err := ids.identities(&c.joins[i]); err != nil {
 			return err
 		}
 	}

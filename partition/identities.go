@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"export2batch/internal/jsonscan"
+	"export2batch/internal/progress"
 	"export2batch/internal/source"
 )
 
@@ -19,20 +20,21 @@ import (
 func (r *run) readIdentities(ctx context.Context) error {
 	r.ids = &identityMap{}
 	j := &joiner{ids: r.ids, by: r.o.Rules.By, limit: r.idLimit()}
-	files := make([]idFile, 0, len(r.in.identities)+len(r.in.scan))
-	for i := range r.in.identities {
-		files = append(files, idFile{in: &r.in.identities[i], read: (*scanner).identity, whole: true})
-	}
-	for _, i := range r.in.scan {
-		files = append(files, idFile{in: &r.in.events[i], read: (*scanner).ids, lines: &r.in.lines[i]})
-	}
+	files := len(r.in.identities)
 	var next atomic.Int64
 	group, gctx := errgroup.WithContext(ctx)
 	for range r.budget.jobs {
 		group.Go(func() error {
-			c := &idReader{joiner: j, ctx: gctx, recent: make([]triple, 1<<12)}
-			for i := int(next.Add(1)); i <= len(files); i = int(next.Add(1)) {
-				if err := c.read(files[i-1], r.o.Meter.Add); err != nil {
+			c := &idReader{joiner: j, ctx: gctx, meter: r.o.Meter, recent: make([]triple, 1<<12)}
+			for i := int(next.Add(1)) - 1; i < files+len(r.in.scan); i = int(next.Add(1)) - 1 {
+				var err error
+				if i < files {
+					err = c.identities(&r.in.identities[i])
+				} else {
+					event := r.in.scan[i-files]
+					err = c.events(&r.in.events[event], &r.in.lines[event])
+				}
+				if err != nil {
 					return err
 				}
 				r.collect()
@@ -64,101 +66,123 @@ func (r *run) idLimit() int64 {
 	return r.budget.ids()
 }
 
-// idFile is a file to read ids from, and how. One that is meant for it must be
-// whole.
-type idFile struct {
-	in    *source.Input
-	read  func(*scanner, []byte) (triple, bool)
-	whole bool
-	lines *knownLines // of an event file: what is found out about it
-}
-
 // idReader takes the ids of files to a joiner.
 type idReader struct {
 	joiner *joiner
 	ctx    context.Context
+	meter  *progress.Meter
 	scan   scanner
 	batch  []triple
 	recent []triple // most pairs repeat soon
+
+	lines    *source.Lines // of the file being read
+	reported int64         // stored bytes of it that the meter knows of
 }
 
-func (c *idReader) read(f idFile, progress func(events, work int64)) error {
-	open := f.in.Lines
-	if !f.whole {
-		open = f.in.LinesOnly // the spilling pass reckons the checksum
-	}
-	lines, err := open()
-	if err != nil {
+// flushLines is after how many lines progress is reported and Ctrl-C looked for.
+const flushLines = 1 << 16
+
+// identities reads an identity file. It must be whole: what it lacks would
+// divide an identity, and nothing else would show it.
+func (c *idReader) identities(in *source.Input) (err error) {
+	if c.lines, err = in.Lines(); err != nil {
 		return err
 	}
-	defer lines.Close()
-	c.scan.vouched, c.scan.escaped = !f.whole && f.lines.vouched, false
-	known := knownLines{read: true}
-	var reported int64
-	flush := func() error {
-		progress(0, lines.Stored()-reported)
-		reported = lines.Stored()
-		c.joiner.add(c.batch)
-		c.batch = c.batch[:0]
-		return c.ctx.Err()
-	}
+	defer c.lines.Close()
+	c.scan.vouched, c.reported = false, 0
 	for n := 1; ; n++ {
-		if n&0xffff == 0 {
-			if err := flush(); err != nil {
+		if n%flushLines == 0 {
+			if err := c.flush(); err != nil {
 				return err
 			}
 		}
-		line, err := lines.Next()
+		line, err := c.lines.Next()
 		switch {
-		case err == nil:
 		case err == io.EOF:
-			if err := flush(); err != nil {
+			if _, _, err := verifySum(in, c.lines); err != nil {
 				return err
 			}
-			if f.whole {
-				// What it lacks would divide an identity, and nothing else would
-				// show it.
-				_, _, err := verifySum(f.in, lines)
-				return err
-			}
-			if known.read && !c.scan.escaped && !f.lines.vouched {
-				*f.lines = known
-			}
-			return nil
+			return c.flush()
 		case errors.As(err, new(*source.DamageError)):
-			if f.whole {
-				return fmt.Errorf("%s: %w: convert anew, or give the events/ folder alone to find the identities in the events", f.in.Place(lines.Number()), err)
-			}
-			return flush() // the spilling pass reports it
-		case errors.Is(err, source.ErrTooLong):
-			if _, err := lines.CopyLong(io.Discard); err != nil && !errors.As(err, new(*source.DamageError)) {
-				return err
-			}
-			known.read = false
-			continue
-		default:
-			return fmt.Errorf("%s: %w", f.in.Place(lines.Number()), err)
+			return fmt.Errorf("%s: %w: convert anew, or give the events/ folder alone to find the identities in the events", in.Place(c.lines.Number()), err)
+		case err != nil && !errors.Is(err, source.ErrTooLong):
+			return fmt.Errorf("%s: %w", in.Place(c.lines.Number()), err)
 		}
-		known.chain.Add(xxhash.Sum64(line))
-		t, ok := f.read(&c.scan, line)
+		t, ok := c.scan.identity(line) // a line that is too long is empty here
 		if !ok {
-			known.read = known.read && source.Blank(line)
-			if f.whole {
-				return fmt.Errorf("%s: not a line of an identity file: convert anew, or give the events/ folder alone", f.in.Place(lines.Number()))
-			}
-			continue
+			return fmt.Errorf("%s: not a line of an identity file: convert anew, or give the events/ folder alone", in.Place(c.lines.Number()))
 		}
-		seen := &c.recent[(t.user^t.device>>7^t.amplitude>>3)>>5%idKey(len(c.recent))]
-		if *seen == t {
-			continue
-		}
-		*seen = t
-		if c.batch = append(c.batch, t); len(c.batch) == 4096 {
-			if err := flush(); err != nil {
-				return err
-			}
+		if err := c.take(t); err != nil {
+			return err
 		}
 	}
+}
+
+// events reads the ids of an event file, and keeps in known what it finds out
+// about its lines. What is wrong with them, and the checksum, is left to the
+// spilling pass.
+func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
+	if c.lines, err = in.LinesOnly(); err != nil {
+		return err
+	}
+	defer c.lines.Close()
+	c.scan.vouched, c.scan.escaped, c.reported = known.vouched, false, 0
+	found := knownLines{read: true}
+	for n := 1; ; n++ {
+		if n%flushLines == 0 {
+			if err := c.flush(); err != nil {
+				return err
+			}
+		}
+		line, err := c.lines.Next()
+		switch {
+		case err == io.EOF:
+			if found.read && !c.scan.escaped && !known.vouched {
+				*known = found
+			}
+			return c.flush()
+		case errors.As(err, new(*source.DamageError)):
+			return c.flush()
+		case errors.Is(err, source.ErrTooLong):
+			if _, err := c.lines.CopyLong(io.Discard); err != nil && !errors.As(err, new(*source.DamageError)) {
+				return err
+			}
+			found.read = false
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: %w", in.Place(c.lines.Number()), err)
+		}
+		found.chain.Add(xxhash.Sum64(line))
+		t, ok := c.scan.ids(line)
+		if !ok {
+			found.read = found.read && source.Blank(line)
+			continue
+		}
+		if err := c.take(t); err != nil {
+			return err
+		}
+	}
+}
+
+// take adds what was read of a line.
+func (c *idReader) take(t triple) error {
+	seen := &c.recent[(t.user^t.device>>7^t.amplitude>>3)>>5%idKey(len(c.recent))]
+	if *seen == t {
+		return nil
+	}
+	*seen = t
+	if c.batch = append(c.batch, t); len(c.batch) == 4096 {
+		return c.flush()
+	}
+	return nil
+}
+
+func (c *idReader) flush() error {
+	c.meter.Add(0, c.lines.Stored()-c.reported)
+	c.reported = c.lines.Stored()
+	c.joiner.add(c.batch)
+	c.batch = c.batch[:0]
+	return c.ctx.Err()
 }
 
 // identity reads a line of an identity file.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"export2batch/internal/source"
 	"export2batch/internal/testfile"
 )
 
@@ -209,5 +210,29 @@ func TestTooManyHotIdentities(t *testing.T) {
 	r.o.Rules.Hot = 2
 	if err := r.hotIdentities(); err != nil || len(r.hot) != 0 {
 		t.Error(err, len(r.hot))
+	}
+}
+
+// TestIdentityFileThatIsNotWhole is refused: what it lacks would divide an
+// identity.
+func TestIdentityFileThatIsNotWhole(t *testing.T) {
+	event := sample{user: "u", time: 1}.line() + "\n"
+	good := `{"user_id":"u","device_id":"d"}` + "\n"
+	for name, tt := range map[string]struct{ was, now, want string }{
+		"no JSON":      {good + "{\n", "", "00.ndjson:2: not a line of an identity file"},
+		"line of 32 M": {good + `{"user_id":"` + strings.Repeat("x", source.MaxLine) + "\"}\n", "", "00.ndjson:2: not a line of an identity file"},
+		"other bytes":  {good, strings.Replace(good, `"d"`, `"e"`, 1), "the checksums differ"},
+		"other size":   {good, good + good, "the folder was changed"},
+		"cut gzip":     {good, string(testfile.Gzip(t, good)[:len(good)]), "convert anew"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := converted(t, []string{event}, []string{tt.was})
+			if tt.now != "" {
+				testfile.Write(t, filepath.Join(dir, "identities", "00.ndjson"), tt.now)
+			}
+			if err := runError(t, options(t, dir)); !strings.Contains(err, tt.want) {
+				t.Error(err)
+			}
+		})
 	}
 }
