@@ -97,7 +97,8 @@ func (w *writer) collide(r *row) ([]byte, error) {
 	if newID != "" {
 		note = append(note, `,"new_insert_id":`+newID...)
 	}
-	return out, w.aside.write(append(note, "}\n"...))
+	_, err := w.aside.Write(append(note, "}\n"...))
+	return out, err
 }
 
 // withSuffix appends what the content hashes to to the event's insert id. All

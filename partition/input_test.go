@@ -131,6 +131,19 @@ func TestRejectedLines(t *testing.T) {
 	}
 }
 
+// TestLongRejectedLine is kept as it is, in a file of its own.
+func TestLongRejectedLine(t *testing.T) {
+	line := `{"user_id":"u","x":"` + strings.Repeat("x", source.LongLine) + `"}`
+	o := options(t, testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), "{}\n"+line+"\n"))
+	if s := mustRun(t, o); s.Rejected != 2 {
+		t.Errorf("%+v", s)
+	}
+	got := testfile.Tree(t, o.Out)
+	if got["rejected/input-0000.line-2.raw"] != line || !strings.Contains(got["rejected/input-0000.ndjson"], `input-0000.line-2.raw"`) {
+		t.Errorf("%d bytes kept of %d, %.300s", len(got["rejected/input-0000.line-2.raw"]), len(line), got["rejected/input-0000.ndjson"])
+	}
+}
+
 func TestDamagedInput(t *testing.T) {
 	samples := randomSamples(rand.New(rand.NewPCG(9, 9)), 400)
 	packed := testfile.Gzip(t, join(samples))

@@ -19,7 +19,8 @@
 // it again for a finished folder.
 //
 //	partitions/part-NNNN.ndjson.zst  the events; hot ones have the last numbers
-//	rejected/input-NNNN.ndjson       lines of an input that are no events
+//	rejected/input-NNNN.ndjson       lines of an input that are no events; long
+//	                                 ones are in input-NNNN.line-N.raw
 //	rejected/part-NNNN.collisions.ndjson  events with the insert id of another
 //	                                 one, with "action" and "new_insert_id"
 //	identities/shared-devices.ndjson the devices that join nobody:
@@ -35,6 +36,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
@@ -206,4 +208,14 @@ func (r *run) write(ctx context.Context) (Summary, error) {
 		return s, err
 	}
 	return s, r.folder.Finish(stage.Manifest{Inputs: r.sums, Files: files, Extra: r.extra, Counts: counts}, keep)
+}
+
+// lockedSink lets several goroutines find something.
+func lockedSink(sink finding.Sink) finding.Sink {
+	var mu sync.Mutex
+	return func(f finding.Finding) {
+		mu.Lock()
+		defer mu.Unlock()
+		sink(f)
+	}
 }

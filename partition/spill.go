@@ -14,6 +14,7 @@ import (
 
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
+	"export2batch/internal/rejected"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
@@ -81,7 +82,7 @@ type spiller struct {
 	in     *source.Input // the one being read
 	number uint64        // of it
 	chain  eventfile.Chain
-	aside  *asideFile
+	aside  *rejected.File
 
 	counts          stage.Counts
 	withoutInsertID int64
@@ -100,8 +101,8 @@ func (w *spiller) input(i int) error {
 	w.in, w.number = &r.in.events[i], uint64(i)
 	known := r.in.lines[i]
 	w.scan.vouched = known.vouched || known.read
-	w.aside = &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/input-%04d.ndjson", i)}
-	defer w.aside.abort()
+	w.aside = rejected.Named(r.folder, fmt.Sprintf("input-%04d", i))
+	defer w.aside.Abort()
 	validated := r.in.excluded.validated(w.in)
 	// A checksum of the lines makes the one of the file needless.
 	open := w.in.Lines
@@ -131,10 +132,8 @@ func (w *spiller) input(i int) error {
 	case validated != "" && validated != sum.SHA256:
 		return errNotValidated(w.in)
 	}
-	name, err := w.aside.commit()
-	if name != "" {
-		w.rejected = append(w.rejected, name)
-	}
+	_, err = w.aside.Commit()
+	w.rejected = append(w.rejected, w.aside.Names()...)
 	return err
 }
 
@@ -205,7 +204,7 @@ func (w *spiller) reject(line []byte, number int64, f *fault) error {
 	p := w.in.Place(number)
 	w.counts.Reject(f.rule)
 	w.run.find(finding.Finding{Place: p, Rule: f.rule, Severity: finding.Error, Message: f.reason})
-	return w.aside.write(finding.AppendRejected(nil, p, f.rule, f.reason, line))
+	return w.aside.Line(p, f.rule, f.reason, line)
 }
 
 func (w *spiller) line(line []byte, hash uint64, number int64) error {

@@ -13,6 +13,7 @@ import (
 
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
+	"export2batch/internal/rejected"
 )
 
 // writePartitions sorts each spill and writes its events: those of hot
@@ -113,7 +114,7 @@ type writer struct {
 	*sorter
 	run   *run
 	done  *written
-	aside *asideFile
+	aside *rejected.File
 	parts []*part // the last is being written
 }
 
@@ -130,7 +131,7 @@ const flushAt = 256 << 10
 
 func (r *run) newWriter(s *sorter, number int) *writer {
 	w := &writer{sorter: s, run: r, done: &written{Inputs: r.fingerprint, Part: number},
-		aside: &asideFile{folder: r.folder, name: fmt.Sprintf("rejected/part-%04d.collisions.ndjson", number)}}
+		aside: rejected.Named(r.folder, fmt.Sprintf("part-%04d.collisions", number))}
 	own := uint32(number)
 	s.partOf = func(root uint32) uint32 {
 		if n, ok := r.hot[root]; ok {
@@ -243,7 +244,7 @@ func (w *writer) end(s *spill) error {
 		w.done.Files = append(w.done.Files, *p.info)
 	}
 	var err error
-	if w.done.Aside, err = w.aside.commit(); err != nil {
+	if w.done.Aside, err = w.aside.Commit(); err != nil {
 		return err
 	}
 	if err := w.run.record(w.done); err != nil {
@@ -256,7 +257,7 @@ func (w *writer) abort() {
 	for _, p := range w.parts {
 		p.file.Abort()
 	}
-	w.aside.abort()
+	w.aside.Abort()
 }
 
 // errTooManyCollisions is what is left of the promise to need no more memory.

@@ -20,7 +20,7 @@ var layers = map[string][]string{
 	// Stages meet in files, never in code.
 	"convert":        {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/rejected", "internal/source", "internal/stage"},
 	"validate":       {"schemas", "internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/rejected", "internal/source", "internal/stage"},
-	"partition":      {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/source", "internal/stage"},
+	"partition":      {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/rejected", "internal/source", "internal/stage"},
 	"upload":         {"internal/durable", "internal/eventfile", "internal/finding", "internal/jsonscan", "internal/progress", "internal/source", "internal/stage"},
 	"upload/monitor": {"upload"},
 	"diff":           {"internal/finding", "internal/jsonscan", "internal/progress", "internal/source"},

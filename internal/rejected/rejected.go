@@ -3,10 +3,12 @@
 //	rejected/NAME.ndjson      a line for each, as finding.AppendRejected writes it
 //	rejected/NAME.line-N.raw  a line over source.LongLine, as it was
 //
-// NAME is source.Input.Name. An input of which nothing is set aside has no file.
+// NAME is source.Input.Name, or what partition calls its inputs and partitions. An
+// input of which nothing is set aside has no file.
 package rejected
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -22,33 +24,37 @@ import (
 // after Commit does nothing. It is not safe for concurrent use.
 type File struct {
 	folder *stage.Folder
-	name   string
+	name   string        // without .ndjson
 	file   *durable.File // made for the first line
+	buf    *bufio.Writer
 	line   []byte
-	in     *source.Input
 	raw    []string // the files of long lines
 }
 
 // For starts the file of an input; nothing is written yet.
-func For(folder *stage.Folder, in *source.Input) *File {
-	return &File{folder: folder, in: in, name: "rejected/" + in.Name + ".ndjson"}
-}
+func For(folder *stage.Folder, in *source.Input) *File { return Named(folder, in.Name) }
+
+// Named starts a file of another name, which must be unique in the folder.
+func Named(folder *stage.Folder, name string) *File { return &File{folder: folder, name: name} }
+
+func path(name string) string { return "rejected/" + name + ".ndjson" }
 
 // Write appends lines in the form of the file.
 func (f *File) Write(lines []byte) (n int, err error) {
 	if f.file == nil {
-		if f.file, err = durable.Create(f.folder.FS, f.folder.File(f.name)); err != nil {
+		if f.file, err = durable.Create(f.folder.FS, f.folder.File(path(f.name))); err != nil {
 			return 0, err
 		}
+		f.buf = bufio.NewWriterSize(f.file, 32<<10)
 	}
-	return f.file.Write(lines)
+	return f.buf.Write(lines)
 }
 
 // Line sets one line aside. A long one is kept as it is: quoted it could take
 // twice its memory.
 func (f *File) Line(p finding.Place, rule, reason string, line []byte) error {
 	if len(line) > source.LongLine {
-		kept, err := keep(f.folder, f.in, p.Line, func(w io.Writer) error {
+		kept, err := keep(f.folder, f.name, p.Line, func(w io.Writer) error {
 			_, err := w.Write(line)
 			return err
 		})
@@ -76,7 +82,11 @@ func (f *File) Commit() (name string, err error) {
 	if f.file == nil {
 		return "", nil
 	}
-	return f.name, f.file.Commit()
+	if err := f.buf.Flush(); err != nil {
+		return "", err
+	}
+	f.buf = nil
+	return path(f.name), f.file.Commit()
 }
 
 // Names are those of the files of an input that is committed, in the folder.
@@ -84,7 +94,7 @@ func (f *File) Names() []string {
 	if f.file == nil {
 		return nil
 	}
-	return append(slices.Clip(f.raw), f.name)
+	return append(slices.Clip(f.raw), path(f.name))
 }
 
 // Abort removes what was written.
@@ -99,7 +109,7 @@ func (f *File) Abort() {
 // in the folder. That the line was cut off is not told: the next line shows it
 // again.
 func CopyLong(folder *stage.Folder, lines *source.Lines, in *source.Input) (size int64, kept string, err error) {
-	kept, err = keep(folder, in, lines.Number(), func(w io.Writer) (err error) {
+	kept, err = keep(folder, in.Name, lines.Number(), func(w io.Writer) (err error) {
 		size, err = lines.CopyLong(w)
 		if errors.As(err, new(*source.DamageError)) {
 			return nil
@@ -109,9 +119,9 @@ func CopyLong(folder *stage.Folder, lines *source.Lines, in *source.Input) (size
 	return size, kept, err
 }
 
-// keep writes a file for line n of the input.
-func keep(folder *stage.Folder, in *source.Input, n int64, write func(io.Writer) error) (name string, err error) {
-	name = fmt.Sprintf("rejected/%s.line-%d.raw", in.Name, n)
+// keep writes a file for line n of what is called of.
+func keep(folder *stage.Folder, of string, n int64, write func(io.Writer) error) (name string, err error) {
+	name = fmt.Sprintf("rejected/%s.line-%d.raw", of, n)
 	f, err := durable.Create(folder.FS, folder.File(name))
 	if err != nil {
 		return "", err

@@ -4,10 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"export2batch/internal/durable"
+	"export2batch/internal/durable/faultfs"
+	"export2batch/internal/finding"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
@@ -82,5 +86,51 @@ func TestNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(folder.File("rejected")); !os.IsNotExist(err) {
 		t.Error("a folder without files was made")
+	}
+}
+
+// TestManyLines are written together, and a disk that is full is told.
+func TestManyLines(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		root := t.TempDir()
+		fsys, err := faultfs.New(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder, err := stage.Begin(fsys, filepath.Join(root, "out"), stage.Identity{Stage: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer folder.Close()
+		f := Named(folder, "a.collisions")
+		defer f.Abort()
+		for i := range int64(100) {
+			if err := f.Line(finding.Place{File: "a", Line: i}, "rule", "reason", []byte("{bad")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := len(fsys.Operations())
+		if full {
+			fsys.FailAt(before+1, syscall.ENOSPC)
+		}
+		name, err := f.Commit()
+		if full {
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("full disk: %v", err)
+			}
+			continue
+		}
+		if err != nil || name != "rejected/a.collisions.ndjson" || !slices.Equal(f.Names(), []string{name}) {
+			t.Fatal(name, f.Names(), err)
+		}
+		writes := 0
+		for _, operation := range fsys.Operations() {
+			if strings.HasPrefix(operation, "write out/rejected/") {
+				writes++
+			}
+		}
+		if text, err := os.ReadFile(folder.File(name)); writes != 1 || err != nil || strings.Count(string(text), "\n") != 100 {
+			t.Errorf("%d writes: %.200s, %v", writes, text, err)
+		}
 	}
 }
