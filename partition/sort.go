@@ -164,38 +164,16 @@ func (w *sorter) scatter(s *spill, level int, key func(*row) uint64) ([]*spill, 
 	for i := range pieces {
 		pieces[i] = s.next()
 	}
-	buffers := make([]buffer, n)
-	limit := int(max(minBlock, min(maxBlock, w.budget/4/int64(n))))
-	flush := func(i int) (err error) {
-		b := &buffers[i]
-		b.records, err = pieces[i].add(b.records, b.events, &w.packed)
-		if cap(b.records) > limit {
-			b.records = nil // made for one long line
-		}
-		b.events = 0
-		return err
-	}
+	buffers := newBuffers(pieces, int(max(minBlock, min(maxBlock, w.budget/4/int64(n)))), &w.packed)
 	err := s.each(func(r *row) error {
-		i := int(mix(key(r), level) % uint64(n))
-		b := &buffers[i]
-		if len(b.records)+recordHeader+len(r.line) > limit && b.events > 0 {
-			if err := w.ctx.Err(); err != nil {
-				return err
-			}
-			if err := flush(i); err != nil {
-				return err
-			}
+		if err := buffers[mix(key(r), level)%uint64(n)].put(r); err != nil {
+			return err
 		}
-		if b.records == nil {
-			b.records = make([]byte, 0, max(limit, recordHeader+len(r.line)))
-		}
-		b.records = appendRow(b.records, r)
-		b.events++
-		return nil
+		return w.ctx.Err()
 	})
 	for i := range buffers {
-		if err == nil && buffers[i].events > 0 {
-			err = flush(i)
+		if err == nil {
+			err = buffers[i].flush()
 		}
 	}
 	return pieces, err
@@ -216,22 +194,10 @@ func mix(key uint64, level int) uint64 {
 // one goroutine adds them.
 func (w *sorter) sortRun(piece *spill, sort func(*spill, rowSink) error) (*spill, error) {
 	run := piece.next()
-	var b buffer
-	flush := func() (err error) {
-		b.records, err = run.add(b.records, b.events, &w.packed)
-		b.events = 0
-		return err
-	}
-	err := sort(piece, func(_ uint32, r *row) error {
-		b.records = appendRow(b.records, r)
-		b.events++
-		if len(b.records) >= mergeBlock {
-			return flush()
-		}
-		return nil
-	})
-	if err == nil && b.events > 0 {
-		err = flush()
+	b := buffer{to: run, limit: mergeBlock, packed: &w.packed}
+	err := sort(piece, func(_ uint32, r *row) error { return b.put(r) })
+	if err == nil {
+		err = b.flush()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("sort %s: %w", piece.name, err)

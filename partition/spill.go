@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -28,8 +29,7 @@ func spillName(part int) string { return fmt.Sprintf("part-%04d", part) }
 // spill reads all events and appends each to the spill of its partition, but
 // for those that are written already.
 func (r *run) spill(ctx context.Context) error {
-	parts := r.o.Rules.Partitions
-	r.spills = make([]*spill, parts)
+	r.spills = make([]*spill, r.o.Rules.Partitions)
 	for p := range r.spills {
 		r.spills[p] = r.work.new(spillName(p))
 	}
@@ -40,8 +40,8 @@ func (r *run) spill(ctx context.Context) error {
 	group, gctx := errgroup.WithContext(ctx)
 	for range r.budget.jobs {
 		group.Go(func() error {
-			w := &spiller{run: r, ctx: gctx, buffers: make([]buffer, parts+1), known: map[uint32]bool{},
-				limit: r.budget.block(r.ids.bytes())}
+			w := &spiller{run: r, ctx: gctx, known: map[uint32]bool{}}
+			w.buffers = newBuffers(slices.Concat(r.spills, []*spill{r.keys}), r.budget.block(r.ids.bytes()), &w.packed)
 			for i := int(next.Add(1)) - 1; i < len(r.in.events); i = int(next.Add(1)) - 1 {
 				if err := w.input(i); err != nil {
 					return err
@@ -49,7 +49,7 @@ func (r *run) spill(ctx context.Context) error {
 				r.collect()
 			}
 			for p := range w.buffers {
-				if err := w.flush(p); err != nil {
+				if err := w.buffers[p].flush(); err != nil {
 					return err
 				}
 			}
@@ -74,7 +74,6 @@ type spiller struct {
 	run     *run
 	ctx     context.Context
 	buffers []buffer // of each partition, then of the keys
-	limit   int      // bytes in a buffer
 	scan    scanner
 	packed  []byte
 	known   map[uint32]bool // shared devices that have their names
@@ -89,11 +88,6 @@ type spiller struct {
 	damaged         int64
 	read            Hash
 	rejected        []string // files of lines set aside
-}
-
-type buffer struct {
-	records []byte
-	events  int64
 }
 
 func (w *spiller) input(i int) error {
@@ -229,7 +223,7 @@ func (w *spiller) line(line []byte, hash uint64, number int64) error {
 	}
 	rec := row{root: id.root, time: e.time, eventID: e.eventID, order: w.number<<40 | uint64(number), dedup: e.dedup, content: e.content}
 	if e.dedup != 0 && !id.alone {
-		if err := w.put(len(w.buffers)-1, &rec); err != nil {
+		if err := w.buffers[len(w.buffers)-1].put(&rec); err != nil {
 			return err
 		}
 	}
@@ -238,7 +232,7 @@ func (w *spiller) line(line []byte, hash uint64, number int64) error {
 		return nil
 	}
 	rec.line = line
-	return w.put(p, &rec)
+	return w.buffers[p].put(&rec)
 }
 
 func (w *spiller) nameShared(device uint32, line []byte) {
@@ -248,45 +242,11 @@ func (w *spiller) nameShared(device uint32, line []byte) {
 	}
 }
 
-// put appends a record to the buffer of a partition. A buffer never grows but
-// for a line longer than it.
-func (w *spiller) put(p int, rec *row) error {
-	b := &w.buffers[p]
-	if len(b.records)+recordHeader+len(rec.line) > w.limit && b.events > 0 {
-		if err := w.flush(p); err != nil {
-			return err
-		}
-	}
-	if b.records == nil {
-		b.records = make([]byte, 0, max(w.limit, recordHeader+len(rec.line)))
-	}
-	b.records = appendRow(b.records, rec)
-	b.events++
-	return nil
-}
-
 // partitionOf gives each identity its partition: by its smallest key, so that
 // it is the same whatever the order of the input.
 func (r *run) partitionOf(root uint32) int {
 	h := uint64(*r.ids.keys.at(int(root))) * 0x9E3779B97F4A7C15
 	return int((h >> 32) % uint64(r.o.Rules.Partitions))
-}
-
-func (w *spiller) flush(p int) (err error) {
-	b := &w.buffers[p]
-	if b.events == 0 {
-		return nil
-	}
-	s := w.run.keys
-	if p < len(w.run.spills) {
-		s = w.run.spills[p]
-	}
-	b.records, err = s.add(b.records, b.events, &w.packed)
-	if cap(b.records) > w.limit {
-		b.records = nil // made for one long line
-	}
-	b.events = 0
-	return err
 }
 
 func (w *spiller) tooLong(lines *source.Lines) error {
