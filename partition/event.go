@@ -88,9 +88,9 @@ type fault struct{ rule, reason string }
 
 // event reads one line of an event file.
 func (s *scanner) event(line []byte) (e event, f *fault) {
-	var p parts
+	var p rawFields
 	if !s.vouched || !p.head(line) {
-		p = parts{}
+		p = rawFields{}
 		if f := s.whole(&p, line); f != nil {
 			return e, f
 		}
@@ -122,16 +122,16 @@ func dedupKey(device idKey, insert []byte) uint64 {
 	return max(1, hi^lo)
 }
 
-// parts are the values of an event that matter here; nil where one is absent,
+// rawFields are the values of an event that matter here; nil where one is absent,
 // null or empty.
-type parts struct {
+type rawFields struct {
 	user, device, insert []byte
 	time, eventID        int64
 	hasTime              bool
 }
 
 // whole reads and validates all of a line.
-func (s *scanner) whole(p *parts, line []byte) *fault {
+func (s *scanner) whole(p *rawFields, line []byte) *fault {
 	fields, err := s.json.Fields(line)
 	if err != nil {
 		return &fault{"invalid-json", err.Error()}

@@ -27,7 +27,7 @@ func TestHeadReadsWhatTheWholeLineSays(t *testing.T) {
 			}
 		}
 		line := []byte("{" + strings.Join(members, ",") + "}")
-		var head, whole parts
+		var head, whole rawFields
 		var s scanner
 		f := s.whole(&whole, line)
 		if !head.head(line) {
@@ -49,12 +49,12 @@ func TestHeadReadsWhatTheWholeLineSays(t *testing.T) {
 func TestHeadOfBrokenLines(t *testing.T) {
 	line := `{"user_id":"u","device_id":"d","event_type":"e","time":5,"insert_id":"i","event_id":3}`
 	for n := range len(line) {
-		var p parts
+		var p rawFields
 		if p.head([]byte(line[:n])) && n < strings.Index(line, "3}") {
 			t.Errorf("%s: a head is read", line[:n])
 		}
 	}
-	var p parts
+	var p rawFields
 	if !p.head([]byte(line)) || string(p.insert) != "i" || p.eventID != 3 {
 		t.Errorf("%+v", p)
 	}

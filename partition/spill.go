@@ -236,7 +236,7 @@ func (w *spiller) line(line []byte, hash uint64, number int64) error {
 }
 
 func (w *spiller) nameShared(device uint32, line []byte) {
-	var p parts
+	var p rawFields
 	if w.scan.whole(&p, line) == nil {
 		w.run.shared.name(device, p.device)
 	}

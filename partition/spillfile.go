@@ -34,7 +34,7 @@ type spill struct {
 	size   int64 // of the file
 	bytes  int64 // of all records
 	events int64
-	parts  int // made of it so far
+	pieces int // and runs made of it so far
 }
 
 // spillState is what is kept of a spill for the command that goes on after a
@@ -107,10 +107,10 @@ func cutRow(block []byte) (r row, rest []byte, err error) {
 
 func (s *spill) path() string { return filepath.Join(s.work.dir, s.name) }
 
-// next starts a spill for a part of this one.
+// next starts a spill for a piece of this one, or for the run of a piece.
 func (s *spill) next() *spill {
-	s.parts++
-	return s.work.new(fmt.Sprintf("%s-%d", s.name, s.parts))
+	s.pieces++
+	return s.work.new(fmt.Sprintf("%s-%d", s.name, s.pieces))
 }
 
 // add takes a block of whole records. It returns the block where that can be

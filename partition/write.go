@@ -112,17 +112,17 @@ func (r *run) newSorter(ctx context.Context) *sorter {
 // writer writes what one spill holds.
 type writer struct {
 	*sorter
-	run   *run
-	done  *written
-	aside *rejected.File
-	parts []*part // the last is being written
+	run     *run
+	done    *written
+	aside   *rejected.File
+	outputs []*output // the last is being written
 }
 
-// part is one event file being written.
-type part struct {
+// output is one event file being written.
+type output struct {
 	number uint32
 	file   *eventfile.Writer
-	out    []byte
+	buf    []byte
 	lines  eventfile.Chain
 	info   *eventfile.Info // once it has its name
 }
@@ -171,30 +171,30 @@ func (w *writer) put(number uint32, r *row) (err error) {
 		hash = changed
 	}
 	w.done.Hashes.Written += Hash(hash)
-	var p *part
-	if n := len(w.parts); n > 0 {
-		p = w.parts[n-1]
+	var o *output
+	if n := len(w.outputs); n > 0 {
+		o = w.outputs[n-1]
 	}
-	if p == nil || p.number != number {
-		if p != nil {
-			if err := p.commit(); err != nil {
+	if o == nil || o.number != number {
+		if o != nil {
+			if err := o.commit(); err != nil {
 				return err
 			}
 		}
-		if p, err = w.newPart(number); err != nil {
+		if o, err = w.newOutput(number); err != nil {
 			return err
 		}
 	}
-	p.lines.Add(hash)
-	p.out = append(append(p.out, line...), '\n')
-	p.file.Count(r.time)
-	if len(p.out) < flushAt {
+	o.lines.Add(hash)
+	o.buf = append(append(o.buf, line...), '\n')
+	o.file.Count(r.time)
+	if len(o.buf) < flushAt {
 		return nil
 	}
-	return p.flush()
+	return o.flush()
 }
 
-func (w *writer) newPart(number uint32) (*part, error) {
+func (w *writer) newOutput(number uint32) (*output, error) {
 	c := w.run.o.Rules.Compress
 	name := fmt.Sprintf("partitions/part-%04d%s", number, c.Suffix())
 	fsys := w.run.folder.FS
@@ -205,43 +205,43 @@ func (w *writer) newPart(number uint32) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &part{number: number, file: file, out: make([]byte, 0, flushAt+32<<10)}
-	w.parts = append(w.parts, p)
-	return p, nil
+	o := &output{number: number, file: file, buf: make([]byte, 0, flushAt+32<<10)}
+	w.outputs = append(w.outputs, o)
+	return o, nil
 }
 
-func (p *part) flush() error {
-	err := p.file.WriteHashed(p.out, p.lines)
-	p.out = p.out[:0]
+func (o *output) flush() error {
+	err := o.file.WriteHashed(o.buf, o.lines)
+	o.buf = o.buf[:0]
 	return err
 }
 
 // commit makes the file durable under its name, unless it is already.
-func (p *part) commit() error {
-	if p.info != nil {
+func (o *output) commit() error {
+	if o.info != nil {
 		return nil
 	}
-	if err := p.flush(); err != nil {
+	if err := o.flush(); err != nil {
 		return err
 	}
-	p.out = nil
-	info, err := p.file.Commit()
+	o.buf = nil
+	info, err := o.file.Commit()
 	if err != nil {
 		return err
 	}
-	p.info = &info
+	o.info = &info
 	return nil
 }
 
 // end makes what was written durable, and keeps that it is.
 func (w *writer) end(s *spill) error {
 	defer w.abort()
-	for _, p := range w.parts {
-		if err := p.commit(); err != nil {
+	for _, o := range w.outputs {
+		if err := o.commit(); err != nil {
 			return err
 		}
-		w.done.Counts.Written += p.info.Events
-		w.done.Files = append(w.done.Files, *p.info)
+		w.done.Counts.Written += o.info.Events
+		w.done.Files = append(w.done.Files, *o.info)
 	}
 	var err error
 	if w.done.Aside, err = w.aside.Commit(); err != nil {
@@ -254,8 +254,8 @@ func (w *writer) end(s *spill) error {
 }
 
 func (w *writer) abort() {
-	for _, p := range w.parts {
-		p.file.Abort()
+	for _, o := range w.outputs {
+		o.file.Abort()
 	}
 	w.aside.Abort()
 }
