@@ -127,7 +127,7 @@ func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
 	}
 	defer c.lines.Close()
 	c.scan.vouched, c.scan.escaped, c.reported = known.vouched, false, 0
-	found := knownLines{read: true}
+	found := knownLines{read: true, vouched: true}
 	for n := 1; ; n++ {
 		if n%flushLines == 0 {
 			if err := c.flush(); err != nil {
@@ -137,7 +137,8 @@ func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
 		line, err := c.lines.Next()
 		switch {
 		case err == io.EOF:
-			if found.read && !c.scan.escaped && !known.vouched {
+			found.vouched = found.vouched && !c.scan.escaped
+			if found.read && !known.vouched {
 				*known = found
 			}
 			return c.flush()
@@ -155,7 +156,7 @@ func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
 		found.chain.Add(xxhash.Sum64(line))
 		t, ok := c.scan.ids(line)
 		if !ok {
-			found.read = found.read && source.Blank(line)
+			found.vouched = found.vouched && source.Blank(line)
 			continue
 		}
 		if err := c.take(t); err != nil {

@@ -244,21 +244,28 @@ func TestChecksumsOfTheManifest(t *testing.T) {
 	}
 }
 
-// TestInputThatChangesBetweenThePasses is told by the checksum of its lines:
-// the second pass does not validate what the first one did.
+// TestInputThatChangesBetweenThePasses is told by the checksum of its lines,
+// also where some of them are no events, or the ids are new.
 func TestInputThatChangesBetweenThePasses(t *testing.T) {
-	one, two := sample{user: "u", time: 1, text: "abc"}.line()+"\n", sample{user: "u", time: 1, text: "abd"}.line()+"\n"
-	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), one)
-	o := options(t, path)
-	o.limits.free = func(string) (int64, error) { // is asked between them
-		testfile.Write(t, path, two)
-		return -1, nil
+	line := func(user, text string) string { return sample{user: user, time: 1, text: text}.line() + "\n" }
+	for _, texts := range [][2]string{
+		{line("u", "abc"), line("u", "abd")}, // which the second pass does not validate
+		{"{broken\n" + line("u", "abc"), "{broken\n" + line("u", "abd")},
+		{"{broken\n" + line("u", "abc") + line("u", "d"), "{broken\n" + line("u", "abc")},
+		{line("u", "abc"), line("v", "abc")},
+	} {
+		path := testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), texts[0])
+		o := options(t, path)
+		o.limits.free = func(string) (int64, error) { // is asked between them
+			testfile.Write(t, path, texts[1])
+			return -1, nil
+		}
+		if err := runError(t, o); !strings.Contains(err, "a.ndjson was changed while it was read") {
+			t.Errorf("%q: %v", texts, err)
+		}
+		o.limits.free = nil
+		mustRun(t, o)
 	}
-	if err := runError(t, o); !strings.Contains(err, "a.ndjson was changed while it was read") {
-		t.Error(err)
-	}
-	o.limits.free = nil
-	mustRun(t, o)
 }
 
 // TestEscapedKeys are read in both passes.

@@ -27,11 +27,11 @@ type inputs struct {
 // spilled.
 type knownLines struct {
 	chain eventfile.Chain // 0: not known
-	// vouched tells that convert wrote them, as the checksum of its manifest will
-	// prove: JSON that was validated, with no escapes in its keys.
+	// vouched tells, as the checksum will prove, that they are JSON that was
+	// validated, with no escapes in its keys: convert wrote them, or this command
+	// has read them all and found it so.
 	vouched bool
-	// read tells that this command has read them, and found the same.
-	read bool
+	read    bool // by this command, which found that checksum
 }
 
 func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
@@ -130,6 +130,10 @@ func verifySum(in *source.Input, lines *source.Lines) (size int64, sum string, e
 		err = errChanged(in)
 	}
 	return size, sum, err
+}
+
+func errChangedMeanwhile(in *source.Input) error {
+	return fmt.Errorf("%s was changed while it was read", in.File)
 }
 
 func errChanged(in *source.Input) error {

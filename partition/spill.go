@@ -94,7 +94,7 @@ func (w *spiller) input(i int) error {
 	r := w.run
 	w.in, w.number = &r.in.events[i], uint64(i)
 	known := r.in.lines[i]
-	w.scan.vouched = known.vouched || known.read
+	w.scan.vouched = known.vouched
 	w.aside = rejected.Named(r.folder, fmt.Sprintf("input-%04d", i))
 	defer w.aside.Abort()
 	validated := r.in.excluded.validated(w.in)
@@ -120,7 +120,7 @@ func (w *spiller) input(i int) error {
 	sum.SHA256 = cmp.Or(sum.SHA256, w.in.SHA256)
 	switch {
 	case known.read && known.chain != w.chain:
-		return fmt.Errorf("%s was changed while it was read", w.in.File)
+		return errChangedMeanwhile(w.in)
 	case known.chain != 0 && known.chain != w.chain, w.in.SHA256 != "" && w.in.SHA256 != sum.SHA256:
 		return errChanged(w.in)
 	case validated != "" && validated != sum.SHA256:
@@ -210,6 +210,9 @@ func (w *spiller) line(line []byte, hash uint64, number int64) error {
 	ids := w.run.ids
 	id, ok := ids.identity(w.run.o.Rules.By, &e)
 	if !ok {
+		if slices.Contains(w.run.in.scan, int(w.number)) { // it was read for them
+			return errChangedMeanwhile(w.in)
+		}
 		return fmt.Errorf("%s: the ids of this event are not in the identities/ files: give the events/ folder alone to find them anew", w.in.Place(number))
 	}
 	ids.count(id.root)
