@@ -134,7 +134,7 @@ func (o Options) Validate() error {
 
 // Run converts the inputs into the stage folder o.Out. Started again with the
 // same options after it was stopped, it goes on with the inputs that are not
-// finished.
+// finished, or whose files are gone since.
 func Run(ctx context.Context, o Options) (Summary, error) {
 	o.setDefaults()
 	if err := o.Validate(); err != nil {
@@ -264,6 +264,9 @@ func (r *run) input(ctx context.Context, i int) (commit func() error, err error)
 		done, err := r.folder.Done(in.Key(), rec)
 		if err != nil {
 			return nil, err
+		}
+		if done && !r.folder.Holds([]eventfile.Info{rec.Events, rec.Identities}, rec.Rejected...) {
+			done, *rec = false, record{}
 		}
 		if done {
 			r.o.Meter.Add(0, max(0, in.Size))

@@ -79,6 +79,40 @@ func TestStopAndGoOn(t *testing.T) {
 	}
 }
 
+// An input is converted anew when a file that was written for it before the stop
+// is gone or of another size.
+func TestGoOnWithoutWhatWasWritten(t *testing.T) {
+	paths := restartInputs(t) // the first has a line set aside
+	want := convertTo(t, filepath.Join(t.TempDir(), "out"), Options{Paths: paths})
+	for name, change := range map[string]func(path string) error{
+		"events/a.ndjson":     os.Remove,
+		"identities/a.ndjson": os.Remove,
+		"rejected/a.ndjson":   os.Remove,
+		"events/a.ndjson cut": func(path string) error { return os.Truncate(path, 5) },
+	} {
+		out := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		o := Options{Paths: paths, Out: out, Version: "test", Compress: eventfile.None, FS: hasty{durable.OS}, Sink: func(f finding.Finding) {
+			if f.File == paths[1] {
+				cancel()
+			}
+		}}
+		if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped: %v", err)
+		}
+		name, _, _ := strings.Cut(name, " ")
+		if err := change(filepath.Join(out, filepath.FromSlash(name))); err != nil {
+			t.Fatal(err)
+		}
+		again := convertTo(t, out, Options{Paths: paths})
+		sameTree(t, again.files, want.files)
+		sameSummary(t, again.Summary, want.Summary)
+		if !slices.Equal(again.findings, want.findings) {
+			t.Errorf("%s: findings %q, want %q", name, again.findings, want.findings)
+		}
+	}
+}
+
 // temporary lists the unfinished files below dir.
 func temporary(t *testing.T, dir string) (names []string) {
 	t.Helper()

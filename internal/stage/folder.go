@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"export2batch/internal/durable"
+	"export2batch/internal/eventfile"
 )
 
 // Identity is what a started folder must agree with to be gone on with.
@@ -181,6 +182,24 @@ func (f *Folder) Done(key string, v any) (bool, error) {
 		return false, nil
 	}
 	return true, json.Unmarshal(data, v)
+}
+
+// Holds tells whether the files that a part wrote are all still there, those of
+// files with their sizes: a user can have removed or cut one since it was
+// recorded.
+func (f *Folder) Holds(files []eventfile.Info, names ...string) bool {
+	for i := range files {
+		info, err := os.Stat(f.File(files[i].Name))
+		if err != nil || info.Size() != files[i].Bytes {
+			return false
+		}
+	}
+	for _, name := range names {
+		if _, err := os.Stat(f.File(name)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Record keeps durably that the part named key is done.

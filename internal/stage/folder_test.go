@@ -395,3 +395,27 @@ func TestNothingFollowsATornRecord(t *testing.T) {
 		t.Errorf("the torn record counts: %v", err)
 	}
 }
+
+// A recorded file that is gone or of another size is noticed.
+func TestHolds(t *testing.T) {
+	dir := t.TempDir()
+	f := begin(t, dir)
+	put(t, dir, "events/a", "1234")
+	put(t, dir, "rejected/a", "1")
+	a := eventfile.Info{Name: "events/a", Bytes: 4}
+	for _, tt := range []struct {
+		files []eventfile.Info
+		names []string
+		want  bool
+	}{
+		{nil, nil, true},
+		{[]eventfile.Info{a}, []string{"rejected/a"}, true},
+		{[]eventfile.Info{a, {Name: "events/b"}}, nil, false},
+		{[]eventfile.Info{{Name: "events/a", Bytes: 5}}, nil, false},
+		{[]eventfile.Info{a}, []string{"rejected/a", "rejected/b"}, false},
+	} {
+		if got := f.Holds(tt.files, tt.names...); got != tt.want {
+			t.Errorf("%v %q: %t", tt.files, tt.names, got)
+		}
+	}
+}
