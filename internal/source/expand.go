@@ -77,6 +77,7 @@ type expander struct {
 	names names
 	set   Set
 	stage bool // a stage folder was given: it may hold no events at all
+	stdin bool // it was given
 
 	columns parquetSet
 }
@@ -86,6 +87,10 @@ func (e *expander) argument(arg string) error {
 		if e.o.Stdin == nil {
 			return errors.New("standard input cannot be read here")
 		}
+		if e.stdin {
+			return errors.New("standard input is given twice")
+		}
+		e.stdin = true
 		in := stdinInput(e.o.Stdin)
 		in.Name = e.names.take(in.Name)
 		e.set.Inputs = append(e.set.Inputs, in)

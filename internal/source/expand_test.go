@@ -160,6 +160,15 @@ func TestExpandErrors(t *testing.T) {
 	}
 }
 
+// Two readers of standard input would tear its lines.
+func TestStandardInputTwice(t *testing.T) {
+	path := put(t, t.TempDir(), "a.json", []byte("{}"))
+	_, err := Expand([]string{"-", path, "-"}, Options{Stdin: strings.NewReader("{}\n")})
+	if err == nil || !strings.Contains(err.Error(), "standard input is given twice") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestNoPermission(t *testing.T) {
 	if os.Getuid() == 0 {
 		t.Skip("root may read everything")
