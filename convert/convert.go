@@ -148,8 +148,10 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	set, events, err := o.expand(source.Options{
-		Stdin: o.Stdin, Except: o.Except, LongLines: 1, Parquet: &source.ParquetOptions{Columns: columns, Workers: o.Jobs},
+		Stdin: source.Interruptible(ctx, o.Stdin), Except: o.Except, LongLines: 1, Parquet: &source.ParquetOptions{Columns: columns, Workers: o.Jobs},
 	})
 	if err != nil {
 		return Summary{}, err

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -158,8 +159,8 @@ func (m *mapper) timeOrigin(line []byte) Origin {
 
 // ReadLine returns line number of the file that path names, or of the first
 // file in it; number 0 is its first line that is not blank.
-func ReadLine(path string, number int64, stdin io.Reader) (line []byte, err error) {
-	set, err := source.Expand([]string{path}, source.Options{Stdin: stdin, Parquet: &source.ParquetOptions{}})
+func ReadLine(ctx context.Context, path string, number int64, stdin io.Reader) (line []byte, err error) {
+	set, err := source.Expand([]string{path}, source.Options{Stdin: source.Interruptible(ctx, stdin), Parquet: &source.ParquetOptions{}})
 	if err != nil {
 		return nil, err
 	}

@@ -76,11 +76,11 @@ func TestExplainTheMapping(t *testing.T) {
 func TestReadLine(t *testing.T) {
 	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.json.gz"), testfile.Gzip(t, "\n{1}\n{2}\n"))
 	for number, want := range map[int64]string{0: "{1}", 1: "", 3: "{2}"} {
-		if got, err := ReadLine(path, number, nil); err != nil || string(got) != want {
+		if got, err := ReadLine(t.Context(), path, number, nil); err != nil || string(got) != want {
 			t.Errorf("line %d: %q, %v", number, got, err)
 		}
 	}
-	if got, err := ReadLine(path, 4, nil); err == nil {
+	if got, err := ReadLine(t.Context(), path, 4, nil); err == nil {
 		t.Errorf("line 4: %q", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -226,6 +227,32 @@ func TestStandardInput(t *testing.T) {
 	}
 	if _, err := tryConvert(t, filepath.Join(t.TempDir(), "out"), Options{Paths: []string{"-"}}); err == nil {
 		t.Error("without a standard input there is nothing to read")
+	}
+}
+
+// A pipe that nobody writes to does not hold a conversion that is cancelled, and
+// what it gave is not taken for an input that was cut short.
+func TestCancelWhileStandardInputWaits(t *testing.T) {
+	for _, text := range []string{"", lines(numbered(900)...)} {
+		r, w := io.Pipe()
+		defer w.Close()
+		out := filepath.Join(t.TempDir(), "out")
+		ctx, cancel := context.WithCancel(t.Context())
+		o := Options{Paths: []string{"-"}, Stdin: r, Out: out, Sink: func(f finding.Finding) { t.Errorf("found %s", f) }}
+		ended := make(chan error)
+		go func() {
+			_, err := Run(ctx, o)
+			ended <- err
+		}()
+		io.WriteString(w, text)
+		w.Write(nil) // until it is asked for more
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("behind %d bytes: %v", len(text), err)
+		}
+		if files := tree(t, out); len(files) > 0 {
+			t.Errorf("left %q", slices.Collect(maps.Keys(files)))
+		}
 	}
 }
 

@@ -105,6 +105,26 @@ func TestStandardInputThatFails(t *testing.T) {
 	}
 }
 
+// A pipe that nobody writes to does not hold a command that is cancelled.
+func TestCancelWhileStandardInputWaits(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	o := options(t, "-")
+	o.Stdin = r
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := Run(ctx, o)
+		ended <- err
+	}()
+	io.WriteString(w, sample{user: "u", time: 1}.line())
+	w.Write(nil) // until it is asked for more
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestRejectedLines(t *testing.T) {
 	text := "   \n" + sample{user: "u", time: 1}.line() + "\r\n\t\r\n" + `{"user_id":"u"}` + "\n{\n" + sample{user: "u", time: 2}.line()
 	paths := []string{testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), text), testfile.Write(t, filepath.Join(t.TempDir(), "b.ndjson"), "{\"user_id\":\"\xff\"}\n")}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -34,7 +35,7 @@ type knownLines struct {
 	read    bool // by this command, which found that checksum
 }
 
-func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
+func openInputs(ctx context.Context, o Options, w *workspace, excluded exclusion) (*inputs, error) {
 	in := &inputs{excluded: excluded}
 	for _, path := range o.Paths {
 		stdin := path == "-"
@@ -43,7 +44,7 @@ func openInputs(o Options, w *workspace, excluded exclusion) (*inputs, error) {
 				return nil, fmt.Errorf("standard input is given twice")
 			}
 			var err error
-			if path, in.spooled, err = w.spool(o.Stdin); err != nil {
+			if path, in.spooled, err = w.spool(ctx, o.Stdin); err != nil {
 				return nil, err
 			}
 		}

@@ -113,7 +113,7 @@ type run struct {
 
 func (r *run) run(ctx context.Context, excluded exclusion) (s Summary, err error) {
 	r.budget = newBudget(r.o.Memory, r.o.Jobs, r.o.Rules.Partitions)
-	if r.in, err = openInputs(r.o, r.work, excluded); err != nil {
+	if r.in, err = openInputs(ctx, r.o, r.work, excluded); err != nil {
 		return s, err
 	}
 	if m := r.folder.Finished(); m != nil {

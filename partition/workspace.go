@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"export2batch/internal/durable"
+	"export2batch/internal/source"
 )
 
 // workspace is the folder for spilled events. It is gone when the command
@@ -68,7 +70,7 @@ func (w *workspace) clear(keepSpool bool) error {
 }
 
 // spool copies standard input, which is read twice, into a file.
-func (w *workspace) spool(stdin io.Reader) (path, sum string, err error) {
+func (w *workspace) spool(ctx context.Context, stdin io.Reader) (path, sum string, err error) {
 	if stdin == nil {
 		return "", "", errors.New("standard input cannot be read here")
 	}
@@ -81,7 +83,9 @@ func (w *workspace) spool(stdin io.Reader) (path, sum string, err error) {
 		return "", "", err
 	}
 	h := sha256.New()
-	_, err = io.CopyBuffer(io.MultiWriter(f, h), struct{ io.Reader }{stdin}, make([]byte, 1<<18))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, err = io.CopyBuffer(io.MultiWriter(f, h), source.Interruptible(ctx, stdin), make([]byte, 1<<18))
 	return path, hex.EncodeToString(h.Sum(nil)), errors.Join(err, f.Close())
 }
 

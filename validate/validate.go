@@ -181,10 +181,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	expand := source.Options{Stages: []string{"convert", StageName, "partition"}}
-	if o.Stdin != nil {
-		expand.Stdin = &interruptible{ctx: ctx, r: o.Stdin}
-	}
+	expand := source.Options{Stdin: source.Interruptible(ctx, o.Stdin), Stages: []string{"convert", StageName, "partition"}}
 	if o.exportsOnly() {
 		expand.Parquet = &source.ParquetOptions{}
 	}

@@ -36,7 +36,7 @@ func convertCommand(ui *ui) *cli.Command {
 				return err
 			}
 			if line := c.String("explain"); line != "" {
-				return explainLine(ui, o.Rules, line)
+				return explainLine(c.Context, ui, o.Rules, line)
 			}
 			o.Paths, o.Out = c.Args().Slice(), c.String("output")
 			if err := o.Validate(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,7 +12,7 @@ import (
 
 // explainLine prints what the rules make of one event: given is the line itself, a
 // file, or a file and the number of a line, FILE:N.
-func explainLine(ui *ui, rules convert.Rules, given string) error {
+func explainLine(ctx context.Context, ui *ui, rules convert.Rules, given string) error {
 	if err := rules.Validate(); err != nil {
 		return errUsage{err}
 	}
@@ -24,7 +25,7 @@ func explainLine(ui *ui, rules convert.Rules, given string) error {
 			}
 		}
 		var err error
-		if line, err = convert.ReadLine(file, number, ui.stdin); err != nil {
+		if line, err = convert.ReadLine(ctx, file, number, ui.stdin); err != nil {
 			return err
 		}
 	}

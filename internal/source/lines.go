@@ -3,6 +3,7 @@ package source
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -364,7 +365,7 @@ func (l *Lines) Close() error {
 // errors carry a path.
 func damage(err error) error {
 	var device *fs.PathError
-	if err == io.EOF || errors.As(err, &device) {
+	if err == io.EOF || errors.As(err, &device) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	var corrupt flate.CorruptInputError

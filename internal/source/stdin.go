@@ -1,13 +1,20 @@
-package validate
+package source
 
 import (
 	"context"
 	"io"
 )
 
-// interruptible is a reader that a cancelled context sets free, as a pipe that
-// nobody writes to would hold it for ever. The read that was under way then
-// goes on into a buffer that nobody else looks at.
+// Interruptible gives a reader that the end of ctx sets free, as a pipe that
+// nobody writes to would hold it for ever. The read of r that was under way then
+// goes on into a buffer that nobody else looks at. Nil gives nil.
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
+	if r == nil {
+		return nil
+	}
+	return &interruptible{ctx: ctx, r: r}
+}
+
 type interruptible struct {
 	ctx context.Context
 	r   io.Reader
@@ -45,10 +52,12 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// pump reads until the end or the cancellation.
+// pump reads until the end or the cancellation. An answer is taken only when the
+// one before is used up, so two buffers do.
 func (i *interruptible) pump() {
-	for {
-		buf := make([]byte, readAhead)
+	var bufs [2][readAhead]byte
+	for turn := 0; ; turn ^= 1 {
+		buf := bufs[turn][:]
 		n, err := i.r.Read(buf)
 		select {
 		case i.answers <- answer{buf[:n], err}:
