@@ -4,9 +4,13 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -187,6 +191,121 @@ func TestArchiveCutAnywhere(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// What cannot be read in the middle of an archive without a directory takes no
+// readable member with it, and is told.
+func TestArchiveDamagedInside(t *testing.T) {
+	three := func(e entry) (list []entry, starts []int) {
+		for i := range 3 {
+			starts = append(starts, len(handmade(t, list, false)))
+			e.name, e.data = fmt.Sprint(i, ".json"), numbered(50)
+			list = append(list, e)
+		}
+		return list, starts
+	}
+	all := []string{"0.json×50", "1.json×50", "2.json×50"}
+	for _, tt := range []struct {
+		name   string
+		form   entry
+		damage func(data []byte, starts []int) []byte
+		want   []string
+		lost   func(data []byte, starts []int) (n, at int) // nil: nothing
+	}{
+		{"header", entry{}, func(d []byte, starts []int) []byte { d[starts[1]] = 'X'; return d }, []string{all[0], all[2]},
+			func(_ []byte, starts []int) (int, int) { return starts[2] - starts[1], starts[1] }},
+		{"header, streamed", entry{descriptor: true, method: zip.Deflate}, func(d []byte, starts []int) []byte { d[starts[1]+2] = 0; return d }, []string{all[0], all[2]},
+			func(_ []byte, starts []int) (int, int) { return starts[2] - starts[1], starts[1] }},
+		{"two headers", entry{zip64: true}, func(d []byte, starts []int) []byte { d[0+26], d[0+27], d[starts[1]] = 255, 255, 0; return d }, []string{all[2]},
+			func(_ []byte, starts []int) (int, int) { return starts[2], 0 }},
+		{"last header, before what is left of a directory", entry{}, func(d []byte, starts []int) []byte {
+			dir := bytes.Index(d, []byte("PK\x01\x02"))
+			d[starts[2]] = 'X'
+			return d[:dir+60]
+		}, all[:2], func(d []byte, starts []int) (int, int) {
+			return bytes.Index(d, []byte("PK\x01\x02")) - starts[2], starts[2]
+		}},
+		{"garbage between", entry{}, func(d []byte, starts []int) []byte {
+			return slices.Insert(d, starts[1], []byte("garbage PK\x03\x04 garbage")...)
+		}, all, func(_ []byte, starts []int) (int, int) { return len("garbage PK\x03\x04 garbage"), starts[1] }},
+		{"too large a size", entry{}, func(d []byte, starts []int) []byte { d[starts[1]+21] = 0x7f; return d }, []string{all[0], "1.json×50!", all[2]}, nil},
+		{"too small a size", entry{}, func(d []byte, starts []int) []byte {
+			copy(d[starts[1]+18:], "\x05\x00\x00\x00")
+			return d
+		}, []string{all[0], "1.json×1!", all[2]},
+			func(d []byte, starts []int) (int, int) {
+				at := starts[1] + 30 + len("1.json") + 5
+				return starts[2] - at, at
+			}},
+		{"descriptor", entry{descriptor: true}, func(d []byte, starts []int) []byte { d[starts[2]-16] = 0; return d }, []string{all[0], "1.json×51!", all[2]}, nil},
+		{"all descriptors", entry{descriptor: true, method: zip.Deflate}, func(d []byte, starts []int) []byte {
+			return bytes.ReplaceAll(d, []byte("PK\x07\x08"), []byte("XX\x07\x08"))
+		}, all, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list, starts := three(tt.form)
+			data := handmade(t, list, strings.Contains(tt.name, "directory"))
+			data = tt.damage(data, starts)
+			copy(data[:4], "PK\x03\x04") // as an archive begins
+			set := expand(t, put(t, t.TempDir(), "e.zip", data))
+			mustEqual(t, "members", contents(t, set), tt.want)
+			if len(set.Findings) != 1 {
+				t.Fatalf("findings %v", set.Findings)
+			}
+			got := set.Findings[0].Message
+			if tt.lost == nil {
+				if strings.Contains(got, "belong to no member") {
+					t.Errorf("found %q", got)
+				}
+				return
+			}
+			n, at := tt.lost(data, starts)
+			if want := fmt.Sprintf("; %d bytes, the first of them at byte %d, belong to no member that can be read", n, at); !strings.HasSuffix(got, want) {
+				t.Errorf("found %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// The members of an archive in an archive are not those of the outer one, also
+// where both are cut short.
+func TestNestedArchiveCutShort(t *testing.T) {
+	inner := string(handmade(t, []entry{{name: "1.json", data: numbered(9)}, {name: "2.json", data: numbered(9)}}, true))
+	for _, descriptor := range []bool{false, true} {
+		data := handmade(t, []entry{{name: "a.json", data: "{}"}, {name: "b.zip", data: inner, descriptor: descriptor}}, false)
+		set := expand(t, put(t, t.TempDir(), "e.zip", data[:len(data)-20]))
+		mustEqual(t, "members", contents(t, set), []string{"a.json×1"})
+		if len(set.Findings) != 2 || set.Findings[1].Rule != "nested-archive" {
+			t.Errorf("findings %v", set.Findings)
+		}
+	}
+}
+
+// A byte that has changed is noticed without a directory too.
+func TestChecksumWithoutDirectory(t *testing.T) {
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		for _, descriptor := range []bool{false, true} {
+			for _, zip64 := range []bool{false, true} {
+				data := handmade(t, []entry{{"a.json", numbered(50), method, descriptor, zip64}, {"b.json", numbered(3), method, descriptor, zip64}}, false)
+				change, into := []byte(`"line":7`), []byte(`"line":8`)
+				if method == zip.Deflate { // the sum itself
+					sum := crc32.ChecksumIEEE([]byte(numbered(50)))
+					change, into = binary.LittleEndian.AppendUint32(nil, sum), binary.LittleEndian.AppendUint32(nil, sum^1)
+				}
+				data = bytes.Replace(data, change, into, 1)
+				set := expand(t, put(t, t.TempDir(), "e.zip", data))
+				if len(set.Inputs) != 2 {
+					t.Fatalf("%d inputs", len(set.Inputs))
+				}
+				if got, err := lines(t, &set.Inputs[0]); len(got) != 50 || !errors.Is(err, zip.ErrChecksum) {
+					t.Errorf("%d %t %t: %d lines, %v", method, descriptor, zip64, len(got), err)
+				}
+				if _, err := lines(t, &set.Inputs[1]); err != nil {
+					t.Errorf("%d %t %t: %v", method, descriptor, zip64, err)
+				}
+			}
 		}
 	}
 }
