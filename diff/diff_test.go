@@ -365,6 +365,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Lines that have no key do not keep a comparison from ending.
+func TestCancelAmongLinesWithoutKey(t *testing.T) {
+	o := write(t, t.TempDir(), strings.Repeat("{}\n", 9000), "")
+	o.Meter = &progress.Meter{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Run(ctx, o); !errors.Is(err, context.Canceled) || o.Meter.Events() > 1024 {
+		t.Errorf("after %d lines: %v", o.Meter.Events(), err)
+	}
+}
+
 func TestSecondReadSeesAChange(t *testing.T) {
 	dir := t.TempDir()
 	o := write(t, dir, `{"insert_id":"1","v":1}`+"\nbad\n", `{"insert_id":"1","v":2}`+"\n")

@@ -109,7 +109,7 @@ func (r *reader) run(ctx context.Context) (err error) {
 		default:
 			return fmt.Errorf("read %s: %w", r.in.File, err)
 		}
-		if len(r.batch) >= batchSize {
+		if len(r.batch) >= batchSize || lines.Number()%1024 == 0 { // lines without a key fill no batch
 			if err := flush(); err != nil {
 				return err
 			}
