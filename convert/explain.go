@@ -184,7 +184,7 @@ func ReadLine(ctx context.Context, path string, number int64, stdin io.Reader) (
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", set.Inputs[0].Place(lines.Number()), err)
 		}
-		if number == lines.Number() || number == 0 && !blank(line) {
+		if number == lines.Number() || number == 0 && !source.Blank(line) {
 			return slices.Clone(line), nil
 		}
 	}

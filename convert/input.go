@@ -182,7 +182,7 @@ func (c *conversion) read(ctx context.Context, lines *source.Lines) error {
 }
 
 func (c *conversion) line(line []byte, number int64) error {
-	if blank(line) {
+	if source.Blank(line) {
 		return nil
 	}
 	if c.merged {
@@ -244,15 +244,6 @@ func (c *conversion) mergedLine(line []byte, number int64) error {
 	return c.setAside(number, ruleNotMerged, "not a line of a merged-ID file, as --merged-ids says", line)
 }
 
-func blank(line []byte) bool {
-	for _, b := range line {
-		if b != ' ' && b != '\t' && b != '\r' {
-			return false
-		}
-	}
-	return true
-}
-
 // badRow sets a row of a Parquet file aside that is no line of an export.
 func (c *conversion) badRow(line []byte, number int64, bad *source.RowError) error {
 	c.rec.Summary.Read++
@@ -297,7 +288,7 @@ func (c *conversion) damaged(rest []byte, number int64, damage *source.DamageErr
 	f := finding.Finding{Place: c.in.Place(number), Rule: ruleDamaged, Severity: finding.Error, Message: message}
 	c.rec.Findings = append(c.rec.Findings, f)
 	c.run.report(f)
-	if blank(rest) {
+	if source.Blank(rest) {
 		return nil
 	}
 	if _, err := jsonscan.Check(rest); err != nil {

@@ -118,7 +118,7 @@ func (r *reader) run(ctx context.Context) (err error) {
 }
 
 func (r *reader) line(line []byte, number int64) {
-	if space(line, 0) == len(line) {
+	if source.Blank(line) {
 		return
 	}
 	r.lines++
