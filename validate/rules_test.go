@@ -26,7 +26,7 @@ func TestRules(t *testing.T) {
 	}
 	elsewhere := []string{ // other tests try these
 		ruleDamaged, ruleTooLong, ruleArchive, ruleNestedArchive, ruleUnsafePath, ruleSchema,
-		ruleEmptyFile, ruleLinkedFolder, ruleParquet, ruleColumns, ruleInexactID, ruleValue,
+		ruleEmptyFile, ruleLinkedFolder, ruleHiddenFile, ruleParquet, ruleColumns, ruleInexactID, ruleValue,
 		ruleManifest, ruleManifestSum, ruleManifestCount, ruleUserSchema, ruleNotPlanned, ruleExportTime,
 	}
 	for _, r := range Rules() {

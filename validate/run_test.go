@@ -118,7 +118,7 @@ func TestFindingsOfInputs(t *testing.T) {
 // TestRefusedInputs sees that what is not read is told, and fails.
 func TestRefusedInputs(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"a.json.gz": "", "b.parquet": "PAR1xxxxPAR1", "c.ndjson": eventWith() + "\n"} {
+	for name, text := range map[string]string{"a.json.gz": "", "b.parquet": "PAR1xxxxPAR1", "c.ndjson": eventWith() + "\n", ".e.ndjson": "{}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestRefusedInputs(t *testing.T) {
 		}
 	}
 	slices.Sort(rules)
-	if want := []string{ruleEmptyFile, ruleLinkedFolder, ruleParquet}; !slices.Equal(rules, want) || s.Read != 1 {
+	if want := []string{ruleEmptyFile, ruleHiddenFile, ruleLinkedFolder, ruleParquet}; !slices.Equal(rules, want) || s.Read != 1 {
 		t.Errorf("found %q, want %q", rules, want)
 	}
 }

@@ -126,7 +126,7 @@ func printConvertAccount(w io.Writer, s convert.Summary) {
 		fmt.Fprintf(w, "  %s merged-ID lines in %s files, no events: noted in identities\n", progress.Thousands(s.MergedIDLines), progress.Thousands(s.MergedIDFiles))
 	}
 	if s.Ignored > 0 {
-		fmt.Fprintf(w, "  %s files ignored: neither by content nor by name data\n", progress.Thousands(s.Ignored))
+		fmt.Fprintf(w, "  %s files ignored: hidden, or neither by content nor by name data\n", progress.Thousands(s.Ignored))
 	}
 	if s.Damaged > 0 {
 		fmt.Fprintf(w, "  %s inputs damaged or doubtful: what could be read is converted\n", progress.Thousands(s.Damaged))

@@ -29,10 +29,11 @@ func (e *expander) archive(file, rel string, info fs.FileInfo) error {
 	slices.SortFunc(members.list, func(a, b member) int { return naturalCompare(a.name, b.name) })
 	base := strings.TrimSuffix(rel, path.Ext(rel))
 	for _, m := range members.list {
+		place := finding.Place{File: file, Member: m.name}
 		if hidden(m.name) {
+			e.hidden(place, m.name)
 			continue
 		}
-		place := finding.Place{File: file, Member: m.name}
 		kind, err := sniff(m.open)
 		switch {
 		case err != nil:
@@ -170,6 +171,7 @@ func (m *memberReader) Close() error {
 	return m.archive.release()
 }
 
+// hidden tells whether a path is one that people do not see.
 func hidden(name string) bool {
 	for part := range strings.SplitSeq(strings.ReplaceAll(name, `\`, "/"), "/") {
 		if part == "__MACOSX" || len(part) > 1 && part[0] == '.' && strings.Trim(part, ".") != "" {

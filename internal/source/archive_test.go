@@ -59,6 +59,8 @@ func TestArchives(t *testing.T) {
 		data   []byte
 		want   []string
 		damage bool
+
+		ignored int
 	}{
 		{name: "streamed, stored", data: streamed(zip.Store), want: three},
 		{name: "streamed, deflated", data: streamed(zip.Deflate), want: three},
@@ -70,11 +72,14 @@ func TestArchives(t *testing.T) {
 		{name: "unknown method, no directory", data: handmade(t, []entry{{name: "a.json", data: text, method: 99}, {name: "b.json", data: text}}, false), want: []string{"a.json×0!", "b.json×50"}, damage: true},
 		{name: "checksum of the archive", data: bytes.Replace(handmade(t, []entry{{name: "a.json", data: text}}, true), []byte(`"line":7`), []byte(`"line":8`), 1), want: []string{"a.json×50!"}},
 		{name: "header of a member gone", data: headerGone(t, handmade(t, []entry{{name: "a.json", data: text}, {name: "b.json", data: text}}, true)), want: []string{"a.json×50", "b.json×0!"}},
-		{name: "other files are left out", data: handmade(t, []entry{{name: "README.txt", data: "hello"}, {name: "dir/"}, {name: "__MACOSX/a.json", data: "x"}, {name: ".DS_Store", data: "x"}, {name: "a.json", data: "{}"}}, true), want: []string{"a.json×1"}},
+		{name: "other files are left out", data: handmade(t, []entry{{name: "README.txt", data: "hello"}, {name: "dir/"}, {name: "__MACOSX/a.json", data: "x"}, {name: ".DS_Store", data: "x"}, {name: "a.json", data: "{}"}, {name: "._a.json", data: "x"}}, true), want: []string{"a.json×1"}, ignored: 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			set := expand(t, put(t, t.TempDir(), "e.zip", tt.data))
 			mustEqual(t, "members", contents(t, set), tt.want)
+			if set.Ignored != tt.ignored {
+				t.Errorf("%d ignored, want %d", set.Ignored, tt.ignored)
+			}
 			if got := len(set.Findings) > 0; got != tt.damage {
 				t.Errorf("findings %v", set.Findings)
 			}
@@ -365,8 +370,14 @@ func TestMemberNames(t *testing.T) {
 	if len(names) != 12 { // the hidden one is left out
 		t.Errorf("%d inputs", len(names))
 	}
+	if len(set.Findings) != 5 {
+		t.Errorf("findings %v", set.Findings)
+	}
 	var unsafe []string
 	for _, f := range set.Findings {
+		if f.Rule == "hidden-file" && f.Member == "d/.manifest.json" {
+			continue
+		}
 		if f.Rule != "unsafe-path" {
 			t.Errorf("finding %v", f)
 		}

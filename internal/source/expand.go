@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 type Set struct {
 	Inputs   []Input
 	Findings []finding.Finding // files and members that cannot be inputs
-	Ignored  int               // files of a folder that are no data by name and content
+	Ignored  int               // files of a folder that are hidden, or no data by name and content
 	Folders  []string          // stage folders among the arguments
 }
 
@@ -153,19 +154,20 @@ func (e *expander) folder(dir string) error {
 		if err != nil {
 			return err
 		}
-		name := d.Name()
-		if path != root && (strings.HasPrefix(name, ".") || name == "__MACOSX") {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
 		if d.IsDir() {
 			info, err := d.Info()
 			if err == nil && except != nil && os.SameFile(info, except) {
 				return fs.SkipDir
 			}
+			if err == nil && path != root && hidden(d.Name()) {
+				e.set.Ignored++ // as a whole: it may be a snapshot of everything
+				return fs.SkipDir
+			}
 			return err
+		}
+		if hidden(d.Name()) {
+			e.hidden(finding.Place{File: path}, d.Name())
+			return nil
 		}
 		info, err := os.Stat(path) // a link to a file is read as the file
 		if err != nil {
@@ -250,6 +252,16 @@ func (e *expander) file(path, rel string, info fs.FileInfo, meant bool) error {
 	in.Name = e.names.take(rel)
 	e.set.Inputs = append(e.set.Inputs, in)
 	return nil
+}
+
+// hidden leaves a file out whose name hides it. One that is data by its name is
+// a finding, but for what macOS puts beside each file.
+func (e *expander) hidden(p finding.Place, name string) {
+	if looksLikeData(name) && !strings.Contains(name, "__MACOSX") && !strings.HasPrefix(path.Base(name), "._") {
+		e.find(p, "hidden-file", "a name that begins with a dot hides the file, and it is not read: rename it if it is data")
+		return
+	}
+	e.set.Ignored++
 }
 
 func (e *expander) find(p finding.Place, rule, message string) {

@@ -62,6 +62,9 @@ func TestFolder(t *testing.T) {
 	put(t, dir, "empty.txt", nil)
 	put(t, dir, ".hidden/x.json", []byte("{}"))
 	put(t, dir, "__MACOSX/x.json", []byte("{}"))
+	put(t, dir, "sub/.x.json.gz", testfile.Gzip(t, "{}\n"))
+	put(t, dir, "sub/.notes", []byte("{}"))
+	put(t, dir, "sub/._a.json", []byte("{}"))
 	set := expand(t, dir)
 	mustEqual(t, "inputs", named(t, dir, set), []string{
 		"empty.json text as empty",
@@ -73,10 +76,11 @@ func TestFolder(t *testing.T) {
 		"sub/a text as sub/a~2",
 		"sub/a.json text as sub/a~3",
 	})
-	if set.Ignored != 2 {
-		t.Errorf("%d ignored, want 2", set.Ignored)
+	if set.Ignored != 6 { // two of them are folders
+		t.Errorf("%d ignored, want 6", set.Ignored)
 	}
-	if len(set.Findings) != 1 || set.Findings[0].Rule != "empty-file" || set.Findings[0].File != filepath.Join(dir, "broken.json.gz") {
+	if len(set.Findings) != 2 || set.Findings[1].Rule != "empty-file" || set.Findings[1].File != filepath.Join(dir, "broken.json.gz") ||
+		set.Findings[0].Rule != "hidden-file" || set.Findings[0].File != filepath.Join(dir, "sub", ".x.json.gz") {
 		t.Errorf("findings %v", set.Findings)
 	}
 }
@@ -124,14 +128,19 @@ func TestLinkedFolders(t *testing.T) {
 }
 
 func TestExcept(t *testing.T) {
-	dir := t.TempDir()
-	put(t, dir, "a.json", []byte("{}"))
-	put(t, dir, "out/events/b.json", []byte("{}"))
-	set, err := Expand([]string{dir}, Options{Except: filepath.Join(dir, "out")})
-	if err != nil {
-		t.Fatal(err)
+	for _, out := range []string{"out", ".out"} {
+		dir := t.TempDir()
+		put(t, dir, "a.json", []byte("{}"))
+		put(t, dir, out+"/events/b.json", []byte("{}"))
+		set, err := Expand([]string{dir}, Options{Except: filepath.Join(dir, out)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustEqual(t, "inputs", named(t, dir, set), []string{"a.json text as a"})
+		if set.Ignored != 0 {
+			t.Errorf("%s: %d ignored", out, set.Ignored)
+		}
 	}
-	mustEqual(t, "inputs", named(t, dir, set), []string{"a.json text as a"})
 }
 
 func TestExpandErrors(t *testing.T) {
