@@ -1,9 +1,13 @@
 package durable
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"syscall"
 )
 
 // FS is the part of the operating system that stages write through. Tests
@@ -28,11 +32,16 @@ type Handle interface {
 }
 
 // OS is the real file system.
-var OS FS = osFS{}
+var OS FS = &osFS{sync: syncDir}
 
-type osFS struct{}
+type osFS struct {
+	sync func(dir string) error // makes the names in dir durable
+	// named has the folders whose own names are known to be durable, since this
+	// process has seen to it.
+	named sync.Map
+}
 
-func (osFS) OpenFile(path string, flag int, perm os.FileMode) (Handle, error) {
+func (*osFS) OpenFile(path string, flag int, perm os.FileMode) (Handle, error) {
 	f, err := os.OpenFile(path, flag, perm)
 	if err != nil {
 		return nil, err // a nil *os.File must not become a non-nil Handle
@@ -40,29 +49,58 @@ func (osFS) OpenFile(path string, flag int, perm os.FileMode) (Handle, error) {
 	return f, nil
 }
 
-func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
-func (osFS) Remove(path string) error     { return os.Remove(path) }
+func (*osFS) Rename(from, to string) error { return os.Rename(from, to) }
 
-func (o osFS) MkdirAll(path string, perm os.FileMode) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil
+func (o *osFS) Remove(path string) error {
+	o.named.Delete(path)
+	return os.Remove(path)
+}
+
+// MkdirAll does not trust a folder that is there to stay: another goroutine can
+// be about to sync its name, or a killed process was.
+func (o *osFS) MkdirAll(path string, perm os.FileMode) error {
+	there := isDir(path)
+	if there {
+		if _, ok := o.named.Load(path); ok {
+			return nil
+		}
 	}
 	parent := filepath.Dir(path)
+	if parent == path && there {
+		return nil
+	}
 	if parent != path {
 		if err := o.MkdirAll(parent, perm); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(path, perm); err != nil {
-		if info, serr := os.Stat(path); serr == nil && info.IsDir() {
-			return nil // another goroutine was faster
+	if !there {
+		if err := os.Mkdir(path, perm); err != nil && !isDir(path) { // else another goroutine was faster
+			return err
 		}
+	}
+	// Above what is ours stand folders of others, which may refuse.
+	if err := o.sync(parent); err != nil && !(there && refused(err)) {
 		return err
 	}
-	return o.SyncDir(parent)
+	o.named.Store(path, nil)
+	return nil
 }
 
-func (osFS) SyncDir(path string) error {
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// refused tells that a folder cannot be synced at all, not that it failed.
+func refused(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) ||
+		errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EROFS)
+}
+
+func (o *osFS) SyncDir(path string) error { return o.sync(path) }
+
+func syncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err
