@@ -118,7 +118,7 @@ func Rules() []Rule {
 		{ruleNestedArchive, e, "An archive inside an archive is not read.", srcTool, true},
 		{ruleEmptyFile, e, "A compressed file has no bytes at all: its download was broken off.", srcTool, true},
 		{ruleLinkedFolder, e, "A link to a folder is not followed.", srcTool, false},
-		{ruleHiddenFile, e, "A name that begins with a dot hides what would be data, and it is not read.", srcTool, false},
+		{ruleHiddenFile, w, "A name that begins with a dot hides what would be data, and it is not read.", srcTool, false},
 		{ruleParquet, e, "A Parquet file holds an export: validate reads it with --schema export only, if it can be read at all.", srcTool, true},
 		{ruleColumns, e, "A Parquet file has no column for something that events need; only with --schema export.", srcTool, false},
 		{ruleInexactID, e, "An id in a row of a Parquet file is a floating point number that has lost digits.", srcTool, true},
