@@ -2,7 +2,6 @@ package partition
 
 import (
 	"fmt"
-	"os"
 
 	"export2batch/internal/eventfile"
 	"export2batch/internal/stage"
@@ -34,7 +33,7 @@ type written struct {
 	Counts     stage.Counts     `json:"counts"`
 	Collisions int64            `json:"collisions"`
 	Hashes     Hashes           `json:"hashes"`
-	Aside      string           `json:"aside"`
+	Aside      []string         `json:"aside"`
 }
 
 func partRecord(part int) string { return fmt.Sprintf("part-%04d", part) }
@@ -71,7 +70,7 @@ func (r *run) resume() (haveSpills bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		if ok && w.Inputs == r.fingerprint && r.present(&w) {
+		if ok && w.Inputs == r.fingerprint && r.folder.Holds(w.Files, w.Aside...) {
 			r.written[p] = &w
 		}
 	}
@@ -102,20 +101,4 @@ func (r *run) resume() (haveSpills bool, err error) {
 	r.sums, r.rejected, r.extra = done.Sums, done.Rejected, done.Extra
 	r.work.onDisk.Store(true)
 	return true, nil
-}
-
-// present tells whether the files of a finished partition are still there.
-func (r *run) present(w *written) bool {
-	for _, f := range w.Files {
-		info, err := os.Stat(r.folder.File(f.Name))
-		if err != nil || info.Size() != f.Bytes {
-			return false
-		}
-	}
-	if w.Aside != "" {
-		if _, err := os.Stat(r.folder.File(w.Aside)); err != nil {
-			return false
-		}
-	}
-	return true
 }

@@ -243,10 +243,10 @@ func (w *writer) end(s *spill) error {
 		w.done.Counts.Written += o.info.Events
 		w.done.Files = append(w.done.Files, *o.info)
 	}
-	var err error
-	if w.done.Aside, err = w.aside.Commit(); err != nil {
+	if _, err := w.aside.Commit(); err != nil {
 		return err
 	}
+	w.done.Aside = w.aside.Names()
 	if err := w.run.record(w.done); err != nil {
 		return err
 	}
@@ -288,8 +288,8 @@ func (r *run) account() (files []eventfile.Info, keep map[string]bool) {
 		r.summary.Counts.Add(w.Counts)
 		r.summary.Collisions += w.Collisions
 		r.summary.Hashes.add(w.Hashes)
-		if w.Aside != "" {
-			keep[w.Aside] = true
+		for _, name := range w.Aside {
+			keep[name] = true
 		}
 	}
 	slices.SortFunc(files, func(a, b eventfile.Info) int { return cmp.Compare(a.Name, b.Name) })
