@@ -117,6 +117,7 @@ type checker struct {
 	found     []finding.Finding // in the event; without a place
 	raw       bool              // the event is a line of an export, and so invalid
 	tally     tally             // over events, until it is taken
+	sightings []sighting        // of the events of a block
 	export    *exportPath       // nil until there is a line of an export
 
 	goodCurrency, goodCountry string // with quotes; those met last

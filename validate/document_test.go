@@ -189,7 +189,7 @@ func (s *stepReader) Read(p []byte) (int, error) {
 
 // collect reads the elements of an array as reader.array does.
 func collect(d *document, into *[]string) error {
-	p := newPipeline(&Options{Jobs: 1}, &settings{}, make([]source.Input, 1), nil)
+	p := newPipeline(&Options{Jobs: 1}, &settings{}, make([]source.Input, 1), nil, nil)
 	r := &reader{p: p, in: &source.Input{}, block: p.emptyBlock(0)}
 	if _, err := d.token(); err != nil {
 		return err

@@ -105,43 +105,71 @@ func TestManyFindings(t *testing.T) {
 	}
 }
 
-// TestWaitingFindingsAreBounded stops delivery at the first finding until
-// everything else stands still.
-func TestWaitingFindingsAreBounded(t *testing.T) {
-	const findings = 6 * maxWeight
-	path := writeFile(t, "events.ndjson", strings.Repeat(tenFindings()+"\n", findings/10))
-	synctest.Test(t, func(t *testing.T) {
-		o := Options{Paths: []string{path}, Jobs: 2}
-		o.setDefaults()
-		settings, err := newSettings(&o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		set, err := source.Expand(o.Paths, source.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		p := newPipeline(&o, settings, set.Inputs, nil)
-		stop := p.start(ctx)
-		s := Summary{Rules: map[string]int64{}}
-		told := 0
-		err = p.deliver(ctx, 0, &s, &whole{repeats: repeats{most: DefaultMemory}}, func(finding.Finding) {
-			if told++; told > 1 {
-				return
-			}
-			synctest.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			// The blocks that were on their way when the weight was reached come on top.
-			weight, bound := p.streams[0].weight, maxWeight+10*blockLines*(3*o.Jobs+1)
-			if weight < maxWeight || weight > bound {
-				t.Errorf("%d findings wait, not between %d and %d", weight, maxWeight, bound)
-			}
-		}, nil)
-		stop(cancel)
-		if err != nil || told != findings {
-			t.Errorf("%d told, want %d: %v", told, findings, err)
-		}
-	})
+// TestWaitingResultsAreBounded delivers nothing until everything else stands
+// still, then all of it.
+func TestWaitingResultsAreBounded(t *testing.T) {
+	clean := `{"api_key":"k","events":[{"user_id":"abcdef","event_type":"x","time":1700000000000,"insert_id":"a"}]}` + "\n" // a block of its own
+	for _, test := range []struct {
+		name   string
+		text   string
+		copies int // of the input
+		most   int // see pipeline.most
+		heavy  int // the weight of a result, at most
+		found  int64
+	}{
+		{"findings", strings.Repeat(tenFindings()+"\n", 6*maxWeight/10), 1, maxWeight, 2 * 10 * blockLines, 6 * maxWeight},
+		{"no findings", strings.Repeat(clean, 2000), 1, 400, emptyWeight + 1, 0},
+		{"many inputs", strings.Repeat(clean, 10), 100, 400, emptyWeight + 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := writeFile(t, "events.json", test.text)
+			synctest.Test(t, func(t *testing.T) {
+				o := Options{Paths: []string{path}, Jobs: 2, Memory: 2 * blockSize}
+				o.setDefaults()
+				settings, err := newSettings(&o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				set, err := source.Expand(o.Paths, source.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				inputs := slices.Repeat(set.Inputs, test.copies)
+				all := &whole{repeats: repeats{most: o.Memory}}
+				defer all.repeats.close()
+				p := newPipeline(&o, settings, inputs, nil, all)
+				p.most = test.most
+				defer p.start(ctx)(cancel)
+				synctest.Wait()
+				p.mu.Lock()
+				// The blocks that were on their way when the weight was reached come on top.
+				weight, bound := p.weight, min(test.copies, o.Jobs)*test.most+test.heavy*(3*o.Jobs+1)
+				p.mu.Unlock()
+				if weight < test.most || weight > bound {
+					t.Errorf("results of weight %d wait, not between %d and %d", weight, test.most, bound)
+				}
+				all.repeats.mu.Lock()
+				held := all.repeats.held
+				all.repeats.mu.Unlock()
+				if held > o.Memory {
+					t.Errorf("%d bytes of insert ids are held, more than %d", held, o.Memory)
+				}
+				s := Summary{Rules: map[string]int64{}}
+				var told int64
+				for i := range inputs {
+					if err := p.deliver(ctx, i, &s, func(finding.Finding) { told++ }, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+				lines := int64(strings.Count(test.text, "\n") * test.copies)
+				if s.Read != lines || told != test.found {
+					t.Errorf("%d events read and %d findings told, want %d and %d", s.Read, told, lines, test.found)
+				}
+				if p.weight != 0 {
+					t.Errorf("a weight of %d is left", p.weight)
+				}
+			})
+		})
+	}
 }

@@ -16,21 +16,27 @@ import (
 //	reader, one an input ──block──▶ checkers ──result──▶ stream of the input ──▶ deliver
 //
 // Results carry a number, so deliver takes them in order. A reader waits when
-// the findings that were not delivered yet weigh too much. The reader whose
-// input is being delivered never waits for another one, and checkers wait for
-// nobody, so there is always a way on.
+// the results of its input that were not delivered yet weigh too much, or those
+// of all inputs together. The reader whose input is being delivered never waits
+// for another one, and checkers wait for nobody, so there is always a way on.
+//
+// Insert ids do not take this way: 32 bytes an event would wait with the
+// results, where all.repeats puts what is too much into a file.
 type pipeline struct {
 	o        *Options
 	settings *settings
 	inputs   []source.Input
 	aside    *setAside
+	all      *whole
 	work     chan *block
-	free     chan *block  // to be used again
-	results  chan *result // likewise, their memory
+	free     chan *block // to be used again
+	most     int         // weight of one input's results that may wait; Jobs times that of all inputs'
 
-	mu      sync.Mutex
-	changed sync.Cond // a stream has changed
-	streams []stream
+	mu         sync.Mutex
+	changed    sync.Cond // a stream has changed
+	streams    []stream
+	weight     int // of the waiting results of all streams
+	delivering int // the input that is being delivered
 }
 
 // stream holds the results of one input that are not delivered yet.
@@ -52,8 +58,7 @@ type result struct {
 	repaired      int64
 	kept          string // a file of the set-aside folder that must stay
 	read, invalid int64
-	sightings     []sighting // of the events, in order
-	names         []name     // new to the checker
+	names         []name // new to the checker
 	tally         tally
 	err           error        // the run ends here
 	last          *stage.Input // the input as it was read, with its last result
@@ -62,16 +67,21 @@ type result struct {
 // untimed stands for the time of an event that has none.
 const untimed = math.MinInt64
 
-// weight is what the result takes in memory, in findings.
-func (r *result) weight() int { return len(r.findings) + (len(r.aside)+len(r.fixed))/256 }
+// weight is what the result takes in memory, in findings of 128 bytes; that of
+// a result with nothing in it is emptyWeight.
+func (r *result) weight() int {
+	return emptyWeight + cap(r.findings) + cap(r.names)/2 + cap(r.times)/16 + (cap(r.aside)+cap(r.fixed))/128
+}
 
-// maxWeight is how many findings of one input may wait for delivery.
-const maxWeight = 20_000
+const (
+	emptyWeight = 4
+	maxWeight   = 20_000 // see pipeline.most
+)
 
-func newPipeline(o *Options, s *settings, inputs []source.Input, aside *setAside) *pipeline {
+func newPipeline(o *Options, s *settings, inputs []source.Input, aside *setAside, all *whole) *pipeline {
 	p := &pipeline{
-		o: o, settings: s, inputs: inputs, aside: aside,
-		work: make(chan *block, o.Jobs), free: make(chan *block, 3*o.Jobs), results: make(chan *result, 3*o.Jobs),
+		o: o, settings: s, inputs: inputs, aside: aside, all: all, most: maxWeight,
+		work: make(chan *block, o.Jobs), free: make(chan *block, 3*o.Jobs),
 		streams: make([]stream, len(inputs)),
 	}
 	p.changed.L = &p.mu
@@ -135,8 +145,11 @@ func (p *pipeline) readAll(ctx context.Context) {
 func (p *pipeline) check() {
 	c := &checker{settings: p.settings, common: p.settings}
 	for b := range p.work {
-		res := p.emptyResult(b)
+		res := &result{input: b.input, number: b.number}
 		c.checkBlock(res, b, &p.inputs[b.input], p.aside != nil, p.aside.fixes())
+		if err := p.all.repeats.add(c.sightings, b.input); err != nil && res.err == nil {
+			res.err = err
+		}
 		p.put(res)
 		p.o.Meter.Add(int64(len(b.ends)), 0)
 		p.release(b)
@@ -164,29 +177,6 @@ func (p *pipeline) release(b *block) {
 	}
 }
 
-// emptyResult is for what comes of a block.
-func (p *pipeline) emptyResult(b *block) *result {
-	select {
-	case r := <-p.results:
-		*r = result{input: b.input, number: b.number, findings: r.findings[:0], sightings: r.sightings[:0]}
-		return r
-	default:
-		return &result{input: b.input, number: b.number}
-	}
-}
-
-// releaseResult gives a result back that has been delivered.
-func (p *pipeline) releaseResult(r *result) {
-	if cap(r.findings) > 8*blockLines {
-		return // events with very many
-	}
-	clear(r.findings) // what they point to
-	select {
-	case p.results <- r:
-	default:
-	}
-}
-
 // put hands in a result, in any order.
 func (p *pipeline) put(r *result) {
 	p.mu.Lock()
@@ -197,6 +187,7 @@ func (p *pipeline) put(r *result) {
 	}
 	s.waiting[r.number] = r
 	s.weight += r.weight()
+	p.weight += r.weight()
 	p.changed.Broadcast()
 }
 
@@ -213,6 +204,7 @@ func (p *pipeline) take(ctx context.Context, input int) (*result, error) {
 			delete(s.waiting, s.next)
 			s.next++
 			s.weight -= r.weight()
+			p.weight -= r.weight()
 			p.changed.Broadcast()
 			return r, r.err
 		}
@@ -224,14 +216,23 @@ func (p *pipeline) take(ctx context.Context, input int) (*result, error) {
 func (p *pipeline) room(ctx context.Context, input int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.streams[input].weight >= maxWeight && ctx.Err() == nil {
+	for ctx.Err() == nil && (p.streams[input].weight >= p.most || input != p.delivering && p.weight >= p.most*p.o.Jobs) {
 		p.changed.Wait()
 	}
 	return ctx.Err()
 }
 
+// begin says that the results of an input are wanted from now on.
+func (p *pipeline) begin(input int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivering = input
+	p.changed.Broadcast()
+}
+
 // deliver brings the results of one input to where they belong, in order.
-func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, all *whole, tell, report finding.Sink) error {
+func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, tell, report finding.Sink) error {
+	p.begin(input)
 	var t tally
 	before := s.Read
 	for {
@@ -253,15 +254,11 @@ func (p *pipeline) deliver(ctx context.Context, input int, s *Summary, all *whol
 			return err
 		}
 		t.add(&r.tally)
-		all.names.add(r.names)
-		if err := all.repeats.add(r.sightings, input); err != nil {
-			return err
-		}
+		p.all.names.add(r.names)
 		if r.last != nil {
 			checkListed(&p.inputs[input], r.last.SHA256, s.Read-before, report)
 			t.findings(&p.inputs[input], p.settings.severities, tell)
 			return p.aside.endInput(*r.last)
 		}
-		p.releaseResult(r)
 	}
 }

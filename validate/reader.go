@@ -281,11 +281,12 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 }
 
 // checkBlock checks the events of a block into res. Keep tells to keep the
-// invalid ones, fix the others, repaired.
+// invalid ones, fix the others, repaired. It leaves the sightings of the events
+// in c.
 func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix bool) {
 	c.event.scanner.Forget() // what was in the block before is gone
 	c.event.scanner.Borrow = true
-	res.sightings = slices.Grow(res.sightings, len(b.ends))
+	c.sightings = c.sightings[:0]
 	defer func() {
 		res.tally, res.names = c.tally, c.event.shapes.takeFresh()
 		c.tally = tally{}
@@ -329,7 +330,7 @@ func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix 
 		}
 		if id := c.sighting(line); id.id != 0 {
 			id.place = b.sightingPlace(i)
-			res.sightings = append(res.sightings, id)
+			c.sightings = append(c.sightings, id)
 		}
 		if c.raw {
 			res.invalid++

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"fmt"
 	"slices"
+	"sync"
 
 	"export2batch/internal/finding"
 	"export2batch/internal/progress"
@@ -20,8 +21,10 @@ type sighting struct {
 
 // repeats finds insert ids that occur twice. It keeps the sightings sorted by
 // a part of the hash, in memory up to a bound and in a file beyond it. Then a
-// table of one part's ids is all that is needed at once.
+// table of one part's ids is all that is needed at once. The sightings come
+// from all checkers, in any order.
 type repeats struct {
+	mu    sync.Mutex
 	parts [repeatParts]chain
 	held  int64 // bytes in memory
 	spill *spill
@@ -47,8 +50,10 @@ const (
 // DefaultMemory is how many bytes of insert ids are held in memory.
 const DefaultMemory = 256 << 20
 
-// add takes the sightings of some events, in order.
+// add takes the sightings of some events of an input.
 func (r *repeats) add(list []sighting, input int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range list {
 		s := list[i]
 		s.input = uint32(input)
@@ -126,7 +131,7 @@ func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Pla
 	for i := range kinds {
 		kind := &kinds[i]
 		list := kind.worst
-		slices.SortFunc(list, func(a, b repeat) int { return a.compare(&b) })
+		slices.SortFunc(list, func(a, b repeat) int { return a.compare(&b.sighting) })
 		for _, again := range list {
 			place, pointer := placeOf(again.input, again.place)
 			first, _ := placeOf(again.first.input, again.first.place)
@@ -139,7 +144,7 @@ func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Pla
 	return nil
 }
 
-// part returns all sightings of a part, in order.
+// part returns all sightings of a part.
 func (r *repeats) part(i int) ([]sighting, error) {
 	list := make([]sighting, 0, r.parts[i].total)
 	if r.spill != nil {
@@ -155,24 +160,40 @@ func (r *repeats) part(i int) ([]sighting, error) {
 	return list, nil
 }
 
-// eachRepeat visits the sightings that are not the first of their id.
+// eachRepeat visits the sightings that are not the first of their id, in any
+// order.
 func eachRepeat(list []sighting, visit func(first, again *sighting)) {
 	size := 1
 	for size < 2*len(list) {
 		size *= 2
 	}
 	table := make([]uint32, size) // 1 + index of the first with that id
-	for i := range list {
-		s := &list[i]
-		at := s.id >> 8 & uint64(size-1)
-		for table[at] != 0 && list[table[at]-1].id != s.id {
+	entry := func(id uint64) *uint32 {
+		at := id >> 8 & uint64(size-1)
+		for table[at] != 0 && list[table[at]-1].id != id {
 			at = (at + 1) & uint64(size-1)
 		}
-		if table[at] == 0 {
-			table[at] = uint32(i + 1)
+		return &table[at]
+	}
+	again := 0
+	for i := range list {
+		switch first := entry(list[i].id); {
+		case *first == 0:
+			*first = uint32(i + 1)
 			continue
+		case list[i].compare(&list[*first-1]) < 0:
+			*first = uint32(i + 1)
 		}
-		visit(&list[table[at]-1], s)
+		again++
+	}
+	for i := range list {
+		if again == 0 {
+			return // as for most parts
+		}
+		if first := *entry(list[i].id) - 1; first != uint32(i) {
+			visit(&list[first], &list[i])
+			again--
+		}
 	}
 }
 
@@ -182,7 +203,8 @@ type repeat struct {
 	first sighting
 }
 
-func (a *repeat) compare(b *repeat) int {
+// compare orders sightings by their places.
+func (a *sighting) compare(b *sighting) int {
 	switch {
 	case a.input != b.input:
 		return int(a.input) - int(b.input)
@@ -201,7 +223,7 @@ const maxRepeats = 1000
 type repeatHeap []repeat
 
 func (h repeatHeap) Len() int           { return len(h) }
-func (h repeatHeap) Less(i, j int) bool { return h[i].compare(&h[j]) > 0 }
+func (h repeatHeap) Less(i, j int) bool { return h[i].compare(&h[j].sighting) > 0 }
 func (h repeatHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *repeatHeap) Push(x any)        { *h = append(*h, x.(repeat)) }
 func (h *repeatHeap) Pop() any {
@@ -214,7 +236,7 @@ func (h *repeatHeap) keep(r repeat) {
 	switch {
 	case len(*h) < maxRepeats:
 		heap.Push(h, r)
-	case r.compare(&(*h)[0]) < 0:
+	case r.compare(&(*h)[0].sighting) < 0:
 		(*h)[0] = r
 		heap.Fix(h, 0)
 	}

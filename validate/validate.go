@@ -12,8 +12,8 @@
 // look at the bytes by themselves.
 //
 // Findings come in the order of inputs, lines, pointers and rules, however
-// many goroutines are at work. Memory is bounded by the number of goroutines,
-// not by the inputs or the findings.
+// many goroutines are at work. Memory is bounded by the number of goroutines
+// and by Options.Memory, not by the inputs or the findings.
 package validate
 
 import (
@@ -225,10 +225,10 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	all := whole{repeats: repeats{most: o.Memory}}
 	defer all.repeats.close()
-	p := newPipeline(&o, settings, set.Inputs, aside)
+	p := newPipeline(&o, settings, set.Inputs, aside, &all)
 	defer p.start(ctx)(cancel)
 	for i := range set.Inputs {
-		if err := p.deliver(ctx, i, &s, &all, tell, report); err != nil {
+		if err := p.deliver(ctx, i, &s, tell, report); err != nil {
 			if ctx.Err() != nil {
 				return s, ctx.Err()
 			}
