@@ -151,20 +151,29 @@ func cutStrings(dst, value []byte) []byte {
 	return append(dst, value[done:]...)
 }
 
-// recheck checks the event in its repaired form. It returns what to tell: what
-// is still wrong with it, and as infos what was. An event that is invalid all
-// the same is left as it was, and so is what was found.
-func (c *checker) recheck(found []finding.Finding, repaired []byte) (tell []finding.Finding, fixed bool, err error) {
-	was := slices.Clone(found)
-	tallied, raw := c.tally, c.raw
+// fix repairs the event that was checked last, and checks it again: what is
+// told then is what is still wrong with it, and as infos what was. An event that
+// is invalid all the same is left as it was. Before is the tally without it.
+func (c *checker) fix(o *outcome, before tally) error {
+	if len(o.found) == 0 {
+		return nil
+	}
+	repaired, ok := c.repair(nil)
+	if !ok {
+		return nil
+	}
+	was := slices.Clone(o.found)
+	tallied := c.tally
+	c.tally = before
 	now, err := c.check(repaired)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
 	if c.raw || slices.ContainsFunc(now, isError) {
-		c.tally, c.raw = tallied, raw
-		return was, false, nil
+		c.tally, o.found = tallied, was
+		return nil
 	}
+	var tell []finding.Finding
 	for _, f := range was {
 		if !slices.Contains(now, f) {
 			f.Severity = finding.Info
@@ -174,7 +183,8 @@ func (c *checker) recheck(found []finding.Finding, repaired []byte) (tell []find
 	}
 	tell = append(tell, now...)
 	slices.SortFunc(tell, compare)
-	return tell, true, nil
+	*o = outcome{line: repaired, found: tell, sighting: c.sighting(repaired), time: c.event.millis(), repaired: true}
+	return nil
 }
 
 func isError(f finding.Finding) bool { return f.Severity == finding.Error }

@@ -89,6 +89,25 @@ func TestFix(t *testing.T) {
 	}
 }
 
+// TestFixTalliesOnce counts an event that is repaired, and one that cannot be,
+// as it is in the end.
+func TestFixTalliesOnce(t *testing.T) {
+	path := writeFile(t, "a.ndjson", lines(
+		eventWith("event_type", `"$a"`, "insert_id", `"1"`, "platform", `null`),
+		eventWith("event_type", `"$a"`, "insert_id", `"2"`, "platform", `null`, "user_id", `"abc"`),
+		eventWith("insert_id", `"3"`, "time", `1600000000`)))
+	s, found := runAll(t, Options{Paths: []string{path}, Fix: filepath.Join(t.TempDir(), "fixed")})
+	var got []string
+	for _, f := range found {
+		if f.Line == 0 {
+			got = append(got, strings.Fields(f.Message)[0]+" "+f.Rule)
+		}
+	}
+	if want := []string{"3 time-old", "2 reserved-name"}; !slices.Equal(got, want) || s.Repaired != 2 || s.Invalid != 1 {
+		t.Errorf("told %q, want %q: %+v", got, want, s)
+	}
+}
+
 // TestFixDocument writes the events of an array line by line.
 func TestFixDocument(t *testing.T) {
 	path := writeFile(t, "a.json", "[\n "+eventWith("time", ` 1600000000 `)+",\n{ \"event_type\" : \"a b\",\n \"user_id\":\"user1\" ,\"insert_id\":\"j\",\"time\":1600000000000}]")

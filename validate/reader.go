@@ -306,77 +306,94 @@ func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix 
 		if source.Blank(line) {
 			continue
 		}
-		res.read++
-		found, err := c.check(line)
+		e, err := c.checkOne(line, fix)
 		if err != nil {
 			place, _ := b.place(in, i)
 			res.err = fmt.Errorf("line %d: %w", place.Line, err)
 			return
 		}
-		original := line
-		if fix && len(found) > 0 {
-			if mended, ok := c.repair(nil); ok {
-				var fixed bool
-				if found, fixed, err = c.recheck(found, mended); err != nil {
-					place, _ := b.place(in, i)
-					res.err = fmt.Errorf("line %d: %w", place.Line, err)
-					return
-				}
-				if fixed {
-					res.repaired++
-					line = mended
-				}
-			}
+		res.read++
+		if e.sighting.id != 0 {
+			e.sighting.place = b.sightingPlace(i)
+			c.sightings = append(c.sightings, e.sighting)
 		}
-		if id := c.sighting(line); id.id != 0 {
-			id.place = b.sightingPlace(i)
-			c.sightings = append(c.sightings, id)
+		if e.repaired {
+			res.repaired++
 		}
-		if c.raw {
-			res.invalid++
-			if keep {
-				place, _ := b.place(in, i)
-				res.aside = finding.AppendRejected(res.aside, place, ruleRawExport, "a line of a raw export", original)
-			}
-			continue
+		if fix && e.worst == nil {
+			res.keepFixed(&e)
 		}
-		if fix && !slices.ContainsFunc(found, isError) {
-			res.keepFixed(line, &c.event)
-		}
-		if len(found) == 0 {
+		if e.worst == nil && len(e.found) == 0 {
 			continue
 		}
 		place, pointer := b.place(in, i)
-		worst := -1
-		for j := range found {
-			found[j].Place = place
-			found[j].Pointer = pointer + found[j].Pointer
-			if worst < 0 && found[j].Severity == finding.Error {
-				worst = j
-			}
+		for j := range e.found {
+			e.found[j].Place = place
+			e.found[j].Pointer = pointer + e.found[j].Pointer
 		}
-		res.findings = append(res.findings, found...)
-		if worst >= 0 {
+		res.findings = append(res.findings, e.found...)
+		if e.worst != nil {
 			res.invalid++
 			if keep {
-				f := &found[worst]
-				res.aside = finding.AppendRejected(res.aside, place, f.Rule, reason(f), original)
+				res.aside = finding.AppendRejected(res.aside, place, e.worst.Rule, reason(e.worst), line)
 			}
 		}
 	}
 }
 
-// keepFixed adds an event to the copy without errors.
-func (r *result) keepFixed(line []byte, e *event) {
-	r.fixed = jsonscan.AppendCompact(r.fixed, line)
-	r.fixed = append(r.fixed, '\n')
-	at := int64(untimed)
-	if f := e.field(keyTime); f != nil && f.Kind == jsonscan.Number {
-		if ms, ok := millis(f.Value(e.text)); ok {
-			at = ms
+// outcome is what came of one event.
+type outcome struct {
+	line     []byte            // the event, or its repaired form
+	found    []finding.Finding // in it, without a place; valid until the next event
+	worst    *finding.Finding  // why it is invalid; nil: it is not
+	sighting sighting          // without a place
+	time     int64             // in ms since the epoch; untimed without one
+	repaired bool
+}
+
+// rawLine is why a line of an export is invalid. It is told once an input.
+var rawLine = finding.Finding{Rule: ruleRawExport, Severity: finding.Error, Message: "a line of a raw export"}
+
+// checkOne checks an event and repairs it where fix says so. What is noted for
+// the tally is that of the form it is left in.
+func (c *checker) checkOne(line []byte, fix bool) (o outcome, err error) {
+	before := c.tally
+	found, err := c.check(line)
+	if err != nil {
+		return o, err
+	}
+	o = outcome{line: line, found: found, sighting: c.sighting(line)}
+	if c.raw {
+		o.found, o.worst = nil, &rawLine
+		return o, nil
+	}
+	if fix {
+		o.time = c.event.millis()
+		if err := c.fix(&o, before); err != nil {
+			return o, err
 		}
 	}
-	r.times = append(r.times, at)
+	if i := slices.IndexFunc(o.found, isError); i >= 0 {
+		o.worst = &o.found[i]
+	}
+	return o, nil
+}
+
+// keepFixed adds an event to the copy without errors.
+func (r *result) keepFixed(o *outcome) {
+	r.fixed = jsonscan.AppendCompact(r.fixed, o.line)
+	r.fixed = append(r.fixed, '\n')
+	r.times = append(r.times, o.time)
+}
+
+// millis is the time of the event, or untimed.
+func (e *event) millis() int64 {
+	if f := e.field(keyTime); f != nil && f.Kind == jsonscan.Number {
+		if ms, ok := millis(f.Value(e.text)); ok {
+			return ms
+		}
+	}
+	return untimed
 }
 
 // indexBits is how many bits of a sighting's place are the index of an element.
