@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"slices"
@@ -119,7 +120,7 @@ func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Pla
 		eachRepeat(list, func(first, again *sighting) {
 			kind := &kinds[0]
 			switch {
-			case first.device != again.device && first.device != 0 && again.device != 0:
+			case !first.clashes(again):
 				kind = &kinds[2]
 			case first.content != again.content:
 				kind = &kinds[1]
@@ -161,7 +162,8 @@ func (r *repeats) part(i int) ([]sighting, error) {
 }
 
 // eachRepeat visits the sightings that are not the first of their id, in any
-// order.
+// order, each with the first sighting before it that clashes with it, and with
+// the first of the id where none does.
 func eachRepeat(list []sighting, visit func(first, again *sighting)) {
 	size := 1
 	for size < 2*len(list) {
@@ -175,26 +177,53 @@ func eachRepeat(list []sighting, visit func(first, again *sighting)) {
 		}
 		return &table[at]
 	}
-	again := 0
+	var again []uint32
 	for i := range list {
-		switch first := entry(list[i].id); {
+		first := entry(list[i].id)
+		switch {
 		case *first == 0:
 			*first = uint32(i + 1)
 			continue
 		case list[i].compare(&list[*first-1]) < 0:
+			again = append(again, *first-1)
 			*first = uint32(i + 1)
-		}
-		again++
-	}
-	for i := range list {
-		if again == 0 {
-			return // as for most parts
-		}
-		if first := *entry(list[i].id) - 1; first != uint32(i) {
-			visit(&list[first], &list[i])
-			again--
+		default:
+			again = append(again, uint32(i))
 		}
 	}
+	// By id and device, those without a device first.
+	slices.SortFunc(again, func(a, b uint32) int {
+		x, y := &list[a], &list[b]
+		return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.device, y.device), x.compare(y))
+	})
+	var first, bare, own *sighting // of the id, without a device, of the device
+	for _, i := range again {
+		s := &list[i]
+		if first == nil || first.id != s.id {
+			first, bare, own = &list[*entry(s.id)-1], nil, nil
+		}
+		if own == nil || own.device != s.device {
+			own = s
+			if s.device == 0 {
+				bare = s
+			}
+		}
+		before := first
+		if !first.clashes(s) {
+			for _, other := range []*sighting{own, bare} {
+				if other != nil && other.compare(s) < 0 && (before == first || other.compare(before) < 0) {
+					before = other
+				}
+			}
+		}
+		visit(before, s)
+	}
+}
+
+// clashes tells that Amplitude takes one of two events with the same insert id
+// for certain: not where they are of different devices.
+func (a *sighting) clashes(b *sighting) bool {
+	return a.device == b.device || a.device == 0 || b.device == 0
 }
 
 // repeat is a sighting that is not the first of its id.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,33 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
-// TestRepeatsAgainstMap holds the parts and the file to a plain map.
+// TestRepeatsOfDevices compares an event with those of its device before
+// those of others.
+func TestRepeatsOfDevices(t *testing.T) {
+	event := func(device, ip string) string { return eventWith("device_id", device, "ip", ip) }
+	path := writeFile(t, "a.ndjson", lines(event(`"device1"`, `"1.1.1.1"`), event(`"device2"`, `"1.1.1.1"`), event(`"device2"`, `"1.1.1.1"`), event(`"device2"`, `"1.1.1.2"`),
+		event(`"device3"`, `"1.1.1.1"`), eventWith("ip", `"1.1.1.1"`), event(`"device4"`, `"1.1.1.1"`), event(`"device2"`, `"1.1.1.1"`)))
+	_, found := runAll(t, Options{Paths: []string{path}, Rules: map[string]string{ruleTimeOld: Off}})
+	var got []string
+	for _, f := range found {
+		at := regexp.MustCompile(`ndjson:(\d+)`).FindStringSubmatch(f.Message)
+		if at == nil {
+			t.Fatal(f)
+		}
+		got = append(got, fmt.Sprintf("%d after %s %s", f.Line, at[1], f.Rule))
+	}
+	want := []string{
+		"3 after 2 insert-id-repeated", "8 after 2 insert-id-repeated",
+		"4 after 2 insert-id-conflict", "6 after 1 insert-id-conflict", "7 after 6 insert-id-conflict",
+		"2 after 1 insert-id-devices", "5 after 1 insert-id-devices",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestRepeatsAgainstMap holds the parts and the file to a plain list of what
+// was met before, in any order of inputs.
 func TestRepeatsAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	type key struct {
@@ -64,30 +91,32 @@ func TestRepeatsAgainstMap(t *testing.T) {
 	for _, memory := range []int64{1, 3 * blockSize, 1 << 30} {
 		r := repeats{most: memory}
 		defer r.close()
-		first := map[uint64]sighting{}
-		want := map[key]uint64{} // place of the first
-		for input := range 5 {
-			var list []sighting
+		met := map[uint64][]sighting{} // by id
+		want := map[key]key{}          // place of the one before
+		lists := make([][]sighting, 5)
+		for input := range lists {
 			for place := range 5000 {
-				s := sighting{id: rng.Uint64N(15_000) + 1, content: uint64(rng.IntN(2)), input: uint32(input), place: uint64(place)}
-				if f, ok := first[s.id]; ok {
-					want[key{s.input, s.place}] = f.place
-				} else {
-					first[s.id] = s
+				s := sighting{id: rng.Uint64N(8_000) + 1, device: uint32(rng.IntN(4)), input: uint32(input), place: uint64(place)}
+				if before := met[s.id]; len(before) > 0 {
+					i := max(0, slices.IndexFunc(before, func(b sighting) bool { return b.device == s.device || b.device == 0 || s.device == 0 }))
+					want[key{s.input, s.place}] = key{before[i].input, before[i].place}
 				}
-				list = append(list, s)
+				met[s.id] = append(met[s.id], s)
+				lists[input] = append(lists[input], s)
 			}
-			if err := r.add(list, input); err != nil {
+		}
+		for _, input := range rng.Perm(len(lists)) {
+			if err := r.add(lists[input], input); err != nil {
 				t.Fatal(err)
 			}
 		}
-		got := map[key]uint64{}
+		got := map[key]key{}
 		for i := range r.parts {
 			list, err := r.part(i)
 			if err != nil {
 				t.Fatal(err)
 			}
-			eachRepeat(list, func(a, b *sighting) { got[key{b.input, b.place}] = a.place })
+			eachRepeat(list, func(a, b *sighting) { got[key{b.input, b.place}] = key{a.input, a.place} })
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("memory %d: %d repeats, want %d", memory, len(got), len(want))
