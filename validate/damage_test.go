@@ -41,10 +41,10 @@ func TestCutLine(t *testing.T) {
 		line          int64 // of the damage
 		message       string
 	}{
-		{eventWith() + "\n" + eventWith()[:20], 2, 1, 2, "the 1 lines before"},
+		{eventWith() + "\n" + eventWith()[:20], 2, 1, 2, "the 1 line before it was validated"},
 		{eventWith() + "\n" + eventWith(), 2, 0, 0, "the 2 lines before"},
-		{eventWith() + "\n", 1, 0, 0, "the 1 lines before"},
-		{eventWith() + "\n  ", 1, 0, 0, "the 1 lines before"},
+		{eventWith() + "\n", 1, 0, 0, "the 1 line before it was validated"},
+		{eventWith() + "\n  ", 1, 0, 0, "the 1 line before it was validated"},
 		{"", 0, 0, 0, "the 0 lines before"},
 	} {
 		var b bytes.Buffer

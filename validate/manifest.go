@@ -60,7 +60,7 @@ func checkFolder(dir string, report func(finding.Finding)) error {
 	}
 	if files != *counts.Written {
 		report(finding.Finding{Place: place, Pointer: "/counts/written", Rule: ruleManifestCount,
-			Message: fmt.Sprintf("%s written, but the files have %s events", progress.Thousands(*counts.Written), progress.Thousands(files))})
+			Message: fmt.Sprintf("%s written, but the files have %s", progress.Thousands(*counts.Written), progress.Amount(files, "event", "events"))})
 	}
 	return nil
 }
@@ -75,6 +75,6 @@ func checkListed(in *source.Input, sum string, read int64, report func(finding.F
 	}
 	if read != in.Events {
 		report(finding.Finding{Place: in.Place(0), Rule: ruleManifestCount,
-			Message: fmt.Sprintf("has %s events, manifest.json says %s", progress.Thousands(read), progress.Thousands(in.Events))})
+			Message: fmt.Sprintf("has %s, manifest.json says %s", progress.Amount(read, "event", "events"), progress.Thousands(in.Events))})
 	}
 }

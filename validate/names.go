@@ -21,12 +21,12 @@ const (
 // nameTable says what the kinds of names are called, and how many a project
 // can have.
 var nameTable = [nameKinds]struct {
-	rule, plural, pointer string
-	most                  int
+	rule, one, many, pointer string
+	most                     int
 }{
-	inEvent: {ruleManyEventProperties, "event properties", "/event_properties", maxEventProperties},
-	inUser:  {ruleManyUserProperties, "user properties", "/user_properties", maxUserProperties},
-	ofType:  {ruleManyEventTypes, "event types", "/event_type", maxEventTypes},
+	inEvent: {ruleManyEventProperties, "event property", "event properties", "/event_properties", maxEventProperties},
+	inUser:  {ruleManyUserProperties, "user property", "user properties", "/user_properties", maxUserProperties},
+	ofType:  {ruleManyEventTypes, "event type", "event types", "/event_type", maxEventTypes},
 }
 
 // nameSets are the names that all events together have, up to maxNames of each
@@ -57,7 +57,7 @@ func (n *nameSets) findings(place finding.Place, showNames bool, report func(fin
 		}
 		if len(set) > t.most {
 			report(finding.Finding{Place: place, Pointer: t.pointer, Rule: t.rule,
-				Message: fmt.Sprintf("%s %s in all, Amplitude indexes %s in a project", amount, t.plural, progress.Thousands(int64(t.most)))})
+				Message: fmt.Sprintf("%s %s in all, Amplitude indexes %s in a project", amount, t.many, progress.Thousands(int64(t.most)))})
 		}
 		if len(set) > maxNames {
 			continue // which names are kept then depends on their order
@@ -66,7 +66,7 @@ func (n *nameSets) findings(place finding.Place, showNames bool, report func(fin
 		if len(similar) == 0 {
 			continue
 		}
-		message := fmt.Sprintf("%d %s differ from others only in letter case, which Amplitude tells apart", len(similar), t.plural)
+		message := progress.Amount(int64(len(similar)), t.one+" differs", t.many+" differ") + " from others only in letter case, which Amplitude tells apart"
 		if showNames {
 			message += ": " + strings.Join(similar, "; ")
 		}

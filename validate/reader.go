@@ -11,6 +11,7 @@ import (
 
 	"export2batch/internal/finding"
 	"export2batch/internal/jsonscan"
+	"export2batch/internal/progress"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
 )
@@ -266,7 +267,7 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 	if source.Blank(rest) {
 		rest = nil
 	}
-	message := fmt.Sprintf("%s; the %d lines before it were validated", damage.Reason, whole)
+	message := damage.Reason + "; the " + progress.Amount(whole, "line before it was", "lines before it were") + " validated"
 	res := &result{findings: []finding.Finding{{Place: r.in.Place(0), Rule: ruleDamaged, Severity: finding.Error, Message: message}}}
 	if rest != nil {
 		place := r.in.Place(r.lines.Number())

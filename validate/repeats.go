@@ -139,7 +139,7 @@ func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Pla
 			report(finding.Finding{Place: place, Pointer: pointer + keyInsertID.pointer(), Rule: kind.rule, Message: fmt.Sprintf(kind.message, first)})
 		}
 		if more := kind.n - int64(len(list)); more > 0 {
-			report(finding.Finding{Place: set, Rule: kind.rule, Message: fmt.Sprintf("and %s more events like the %d above", progress.Thousands(more), len(list))})
+			report(finding.Finding{Place: set, Rule: kind.rule, Message: fmt.Sprintf("and %s like the %s above", progress.Amount(more, "more event", "more events"), progress.Thousands(int64(len(list))))})
 		}
 	}
 	return nil

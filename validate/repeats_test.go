@@ -129,11 +129,13 @@ func TestRepeatsAgainstMap(t *testing.T) {
 
 // TestManyRepeats tells the first of them, and how many more there are.
 func TestManyRepeats(t *testing.T) {
-	path := writeFile(t, "a.ndjson", strings.Repeat(eventWith()+"\n", maxRepeats+6))
-	_, found := runAll(t, Options{Paths: []string{path}, Rules: map[string]string{ruleTimeOld: Off}})
-	last := found[len(found)-1]
-	if len(found) != maxRepeats+1 || found[0].Line != 2 || found[maxRepeats-1].Line != maxRepeats+1 || !strings.Contains(last.Message, "and 5 more") {
-		t.Errorf("%d found, the last %v", len(found), last)
+	for more, message := range map[int]string{1: "and 1 more event like the 1 000 above", 5: "and 5 more events like the 1 000 above"} {
+		path := writeFile(t, "a.ndjson", strings.Repeat(eventWith()+"\n", 1+maxRepeats+more))
+		_, found := runAll(t, Options{Paths: []string{path}, Rules: map[string]string{ruleTimeOld: Off}})
+		last := found[len(found)-1]
+		if len(found) != maxRepeats+1 || found[0].Line != 2 || found[maxRepeats-1].Line != maxRepeats+1 || last.Message != message {
+			t.Errorf("%d found, the last %v, want %q", len(found), last, message)
+		}
 	}
 }
 
@@ -152,9 +154,9 @@ func TestNames(t *testing.T) {
 		})
 	}
 	want := []string{
-		"/event_properties name-case 1 event properties differ from others only in letter case, which Amplitude tells apart: Ä, ä",
+		"/event_properties name-case 1 event property differs from others only in letter case, which Amplitude tells apart: Ä, ä",
 		"/user_properties user-property-count more than 20 000 user properties in all, Amplitude indexes 1 000 in a project",
-		"/event_type name-case 1 event types differ from others only in letter case, which Amplitude tells apart: A b, a B, a b",
+		"/event_type name-case 1 event type differs from others only in letter case, which Amplitude tells apart: A b, a B, a b",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

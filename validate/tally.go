@@ -1,8 +1,6 @@
 package validate
 
 import (
-	"fmt"
-
 	"export2batch/internal/finding"
 	"export2batch/internal/progress"
 	"export2batch/internal/source"
@@ -20,10 +18,13 @@ const (
 )
 
 // onceTable says how those rules are told.
-var onceTable = [onceCount]struct{ rule, message string }{
-	onceOld:      {ruleTimeOld, "%s events are 30 days old or older: they take up to 48 hours to show everywhere"},
-	onceReserved: {ruleReserved, "%s events have names that Amplitude keeps for itself, with $ or [Amplitude] in front"},
-	onceRaw:      {ruleRawExport, "%s lines are those of a raw export: convert them first, or check them with --schema export"},
+var onceTable = [onceCount]struct{ rule, one, many string }{
+	onceOld: {ruleTimeOld, "event is 30 days old or older: it takes up to 48 hours to show everywhere",
+		"events are 30 days old or older: they take up to 48 hours to show everywhere"},
+	onceReserved: {ruleReserved, "event has names that Amplitude keeps for itself, with $ or [Amplitude] in front",
+		"events have names that Amplitude keeps for itself, with $ or [Amplitude] in front"},
+	onceRaw: {ruleRawExport, "line is that of a raw export: convert it first, or check it with --schema export",
+		"lines are those of a raw export: convert them first, or check them with --schema export"},
 }
 
 // tally counts the events of an input by such rules.
@@ -38,13 +39,13 @@ func (t *tally) add(o *tally) {
 // findings tells what was counted of an input.
 func (t *tally) findings(in *source.Input, severities map[string]finding.Severity, tell finding.Sink) {
 	for i, n := range t {
-		rule := onceTable[i].rule
-		severity, on := severities[rule]
+		told := &onceTable[i]
+		severity, on := severities[told.rule]
 		if n == 0 || !on {
 			continue
 		}
-		tell(finding.Finding{Place: in.Place(0), Rule: rule, Severity: severity,
-			Message: fmt.Sprintf(onceTable[i].message, progress.Thousands(n))})
+		tell(finding.Finding{Place: in.Place(0), Rule: told.rule, Severity: severity,
+			Message: progress.Amount(n, told.one, told.many)})
 	}
 }
 

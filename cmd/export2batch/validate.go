@@ -143,7 +143,7 @@ func printValidate(w io.Writer, s validate.Summary) {
 	}
 	fmt.Fprintf(w, "validate: %s read = %s%s + %s, %s, %s, %s, %s events/s\n",
 		progress.Thousands(s.Read), count(s.Valid, "valid", nil), repaired, count(s.Invalid, "invalid", nil),
-		count(s.Errors, "errors", nil), count(s.Warnings, "warnings", nil), count(s.Infos, "infos", nil), progress.Thousands(int64(s.EventsPerSecond)))
+		progress.Amount(s.Errors, "error", "errors"), progress.Amount(s.Warnings, "warning", "warnings"), progress.Amount(s.Infos, "info", "infos"), progress.Thousands(int64(s.EventsPerSecond)))
 	if len(s.Rules) > 0 {
 		fmt.Fprintf(w, "  findings%s\n", strings.TrimPrefix(count(0, "", s.Rules), "0 "))
 	}

@@ -140,6 +140,14 @@ func plainLine(stage string, m *Meter) string {
 	return line + m.noteText()
 }
 
+// Amount writes n and what it counts: one, or many of them.
+func Amount(n int64, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return Thousands(n) + " " + many
+}
+
 // Thousands writes n with a space between groups of three digits.
 func Thousands(n int64) string {
 	s := fmt.Sprint(n)
