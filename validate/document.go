@@ -35,12 +35,7 @@ func layoutOf(head []byte) layout {
 	fields, err := jsonscan.Fields(nil, line)
 	switch {
 	case err == nil:
-		events, types := false, false
-		for i := range fields {
-			events = events || string(fields[i].Key(line)) == "events" && fields[i].Kind == jsonscan.Array
-			types = types || string(fields[i].Key(line)) == "event_type"
-		}
-		if events && !types {
+		if isRequest(line, fields) {
 			return inDocuments
 		}
 		return inLines
@@ -166,27 +161,33 @@ func (d *document) read() error {
 	d.value, d.first = d.value[:0], d.line
 	s := valueEnd{}
 	for {
-		if _, err := d.peek(); err != nil {
-			if err == io.EOF {
-				if s.scalar {
-					return nil
-				}
-				err = io.ErrUnexpectedEOF
-			}
+		text, done, err := d.piece(&s)
+		d.value = append(d.value, text...)
+		switch {
+		case err != nil || done:
 			return err
-		}
-		chunk := d.buf[d.start:d.end]
-		n, done := s.find(chunk)
-		d.value = append(d.value, chunk[:n]...)
-		d.line += int64(bytes.Count(chunk[:n], []byte("\n")))
-		d.start += n
-		if done {
-			return nil
-		}
-		if len(d.value) > source.MaxLine {
+		case len(d.value) > source.MaxLine:
 			return errTooLong
 		}
 	}
+}
+
+// piece passes over what is at hand of the value that s finds the end of, and
+// returns it; it is valid until the next one.
+func (d *document) piece(s *valueEnd) (text []byte, done bool, err error) {
+	switch _, err := d.peek(); {
+	case err == io.EOF && s.scalar:
+		return nil, true, nil
+	case err == io.EOF:
+		return nil, false, io.ErrUnexpectedEOF
+	case err != nil:
+		return nil, false, err
+	}
+	n, done := s.find(d.buf[d.start:d.end])
+	text = d.buf[d.start : d.start+n]
+	d.line += int64(bytes.Count(text, []byte("\n")))
+	d.start += n
+	return text, done, nil
 }
 
 // skip passes over the rest of a value that was too long, of which value has
@@ -199,20 +200,14 @@ func (d *document) skip(w io.Writer) (size int64, err error) {
 	}
 	size = int64(len(d.value))
 	for {
-		if _, err := d.peek(); err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			}
+		text, done, err := d.piece(&s)
+		if err != nil {
 			return size, err
 		}
-		chunk := d.buf[d.start:d.end]
-		n, done := s.find(chunk)
-		if _, err := w.Write(chunk[:n]); err != nil {
+		if _, err := w.Write(text); err != nil {
 			return size, err
 		}
-		size += int64(n)
-		d.line += int64(bytes.Count(chunk[:n], []byte("\n")))
-		d.start += n
+		size += int64(len(text))
 		if done {
 			return size, nil
 		}

@@ -172,6 +172,25 @@ func FuzzDocument(f *testing.F) {
 	})
 }
 
+// TestSkip passes over the rest of values, of a number at the end too.
+func TestSkip(t *testing.T) {
+	for text, want := range map[string]string{`"ab" 1`: `"ab"`, `{"a":[1]},`: `{"a":[1]}`, `123`: `123`, `{"a`: ""} {
+		for at := 1; at < len(want); at++ {
+			d := newDocument(strings.NewReader(text[at:]))
+			d.value = []byte(text[:at])
+			var b strings.Builder
+			if size, err := d.skip(&b); b.String() != want || size != int64(len(want)) || err != nil {
+				t.Errorf("%s from %d: %q, %d, %v", text, at, &b, size, err)
+			}
+		}
+		if want == "" {
+			if _, err := newDocument(strings.NewReader(text)).skip(io.Discard); err != io.ErrUnexpectedEOF {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+}
+
 // stepReader gives some bytes at a time.
 type stepReader struct {
 	text []byte
