@@ -378,7 +378,7 @@ func (c *checker) elsewhere(root, file uint32) bool {
 
 // account compares the events found with those the manifest accounts for.
 func (c *checker) account() {
-	manifest := finding.Place{File: filepath.Join(c.o.Dir, "manifest.json")}
+	manifest := finding.Place{File: filepath.Join(c.o.Dir, stage.ManifestName)}
 	if c.hash != c.counts.Hashes.Written {
 		c.find(manifest, "permutation", "the events in the partitions are not the ones that were written")
 	}

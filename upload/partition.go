@@ -39,7 +39,7 @@ func loadPartitions(dir string) (*partitions, error) {
 	if m.Stage != "partition" {
 		return nil, fmt.Errorf("%s is the result of %s: upload takes that of partition", dir, m.Stage)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	text, err := os.ReadFile(filepath.Join(dir, stage.ManifestName))
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // checkFolder holds the manifest of a stage folder against its schema and its
 // account.
 func checkFolder(dir string, report func(finding.Finding)) error {
-	path := filepath.Join(dir, "manifest.json")
+	path := filepath.Join(dir, stage.ManifestName)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

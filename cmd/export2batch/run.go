@@ -14,6 +14,7 @@ import (
 	"export2batch/internal/finding"
 	"export2batch/internal/pipeline"
 	"export2batch/internal/progress"
+	"export2batch/internal/stage"
 	"export2batch/partition"
 	"export2batch/sandbox"
 	"export2batch/upload"
@@ -184,7 +185,7 @@ func printStage(w io.Writer, account any, o pipeline.Options) {
 		printConvertAccount(w, *s)
 		if len(s.Lost) > 0 {
 			fmt.Fprintf(w, "  %s export keys have no place in the Batch API, see counts.lost in %s\n", progress.Thousands(int64(len(s.Lost))),
-				filepath.Join(o.Work, "convert", "manifest.json"))
+				filepath.Join(o.Work, "convert", stage.ManifestName))
 		}
 	case *validate.Summary:
 		printValidate(w, *s)

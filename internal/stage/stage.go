@@ -25,10 +25,10 @@ import (
 	"export2batch/internal/eventfile"
 )
 
-const (
-	manifestName   = "manifest.json"
-	unfinishedName = ".unfinished"
-)
+// ManifestName is the manifest's in a finished stage folder.
+const ManifestName = "manifest.json"
+
+const unfinishedName = ".unfinished"
 
 // Manifest says what a finished stage folder holds. schemas/manifest.schema.json
 // describes it.
@@ -111,7 +111,7 @@ var (
 // Load reads the manifest of a finished stage folder. A folder without one is
 // ErrNotStage, or ErrUnfinished where a stage has started.
 func Load(dir string) (*Manifest, error) {
-	data, err := os.ReadFile(filepath.Join(dir, manifestName))
+	data, err := os.ReadFile(filepath.Join(dir, ManifestName))
 	if errors.Is(err, fs.ErrNotExist) {
 		if name, ok := unfinished(dir); ok {
 			return nil, fmt.Errorf("%s: %w: run %s again to finish it", dir, ErrUnfinished, name)
@@ -155,5 +155,5 @@ func writeManifest(fsys durable.FS, dir string, m *Manifest) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(fsys, filepath.Join(dir, manifestName), append(data, '\n'))
+	return durable.WriteFile(fsys, filepath.Join(dir, ManifestName), append(data, '\n'))
 }
