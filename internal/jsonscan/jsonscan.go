@@ -110,7 +110,7 @@ func Fields(dst []Field, text []byte) ([]Field, error) {
 	}
 	var seen keySet
 	for {
-		f := Field{ID: noKey}
+		f := Field{ID: NoID}
 		if i, err = f.key(text, i); err != nil {
 			return dst, err
 		}

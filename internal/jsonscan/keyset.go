@@ -7,7 +7,7 @@ import "bytes"
 // wide members, and into a map for wider ones and for escaped keys, which must
 // be compared as decoded. Then all keys go there.
 type keySet struct {
-	ids   [idWords]uint64 // the keys with a number, by scanObject
+	ids   [idWords]uint64 // the keys with a number
 	table [256]uint8      // 1 + index of the field, 0 free
 	names map[string]struct{}
 }
@@ -53,7 +53,7 @@ func (s *keySet) add(text []byte, fields []Field) bool {
 	if s.names != nil {
 		return s.addName(text, f)
 	}
-	if f.ID != noKey {
+	if f.ID != NoID {
 		return false // addID has seen it
 	}
 	if last >= wide || f.KeyEscaped {

@@ -39,7 +39,6 @@ const (
 	maxKeyLength = 256
 	// maxKept is the longest object that is remembered, in bytes.
 	maxKept = 64 << 10
-	noKey   = NoID
 )
 
 // NoID is the ID of a field whose key has no number.
@@ -135,7 +134,7 @@ func (s *Scanner) scan(dst []Field, text []byte) ([]Field, error) {
 			}
 		}
 		// Made in place: a copy would wait for the stores.
-		dst = append(dst, Field{ID: noKey})
+		dst = append(dst, Field{ID: NoID})
 		f := &dst[len(dst)-1]
 		if known {
 			delta := uint32(i) - (was[next].KeyStart - 1)
@@ -167,7 +166,7 @@ func (s *Scanner) scan(dst []Field, text []byte) ([]Field, error) {
 func (s *Scanner) find(id uint16, next int) int {
 	const near = 16
 	was := s.before.fields
-	for i := next; i < min(len(was), next+near) && id != noKey; i++ {
+	for i := next; i < min(len(was), next+near) && id != NoID; i++ {
 		if was[i].ID == id {
 			return i + 1
 		}
@@ -184,7 +183,7 @@ func (s *Scanner) learn(text []byte, f *Field) uint16 {
 	id, ok := s.ids[string(name)]
 	if !ok {
 		if len(s.keys) == maxKeys || len(name) > maxKeyLength {
-			return noKey
+			return NoID
 		}
 		if s.ids == nil {
 			s.ids = map[string]uint16{}
