@@ -9,6 +9,7 @@ import (
 
 	"export2batch/internal/durable"
 	"export2batch/internal/eventfile"
+	"export2batch/internal/finding"
 	"export2batch/internal/rejected"
 	"export2batch/internal/source"
 	"export2batch/internal/stage"
@@ -20,7 +21,9 @@ import (
 //	events/NAME.ndjson.zst    only with Options.Fix: the events without errors
 //	rejected/NAME.ndjson      a line for each, as finding.AppendRejected writes
 //	                          it; its line is that of the event file
-//	rejected/NAME.line-N.raw  a line over 32 MiB, as it was
+//	rejected/NAME.line-N.raw  a line over source.LongLine, as it was; of an
+//	                          array or request, an event over source.MaxLine:
+//	                          NAME.line-N.event-I.raw
 //	manifest.json             the inputs and the summary
 //
 // NAME is the input's source.Input.Name; an input without such events has no
@@ -106,14 +109,33 @@ func (a *setAside) write(in *source.Input, r *result) (err error) {
 	if len(r.aside) == 0 {
 		return nil
 	}
-	if r.kept != "" {
-		a.keep[r.kept] = true
+	for _, name := range r.kept {
+		a.keep[name] = true
 	}
 	if a.file == nil {
 		a.file = rejected.For(a.folder, in)
 	}
 	_, err = a.file.Write(r.aside)
 	return err
+}
+
+// add adds a line to what the result sets aside. A long one is kept as it is:
+// quoted it could take twice its memory. It is called by readers and checkers.
+func (a *setAside) add(r *result, in *source.Input, p finding.Place, rule, reason string, line []byte) error {
+	switch {
+	case a.idle():
+		return nil
+	case len(line) <= source.LongLine:
+		r.aside = finding.AppendRejected(r.aside, p, rule, reason, line)
+		return nil
+	}
+	kept, err := rejected.KeepLine(a.folder, in, p.Line, line)
+	if err != nil {
+		return err
+	}
+	r.kept = append(r.kept, kept)
+	r.aside = finding.AppendRejectedRaw(r.aside, p, rule, reason+": the line is kept in "+kept, kept)
+	return nil
 }
 
 func (a *setAside) writeCopy(in *source.Input, r *result) (err error) {

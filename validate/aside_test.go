@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,30 @@ import (
 	"export2batch/internal/stage"
 	"export2batch/internal/testfile"
 )
+
+// TestSetAsideLongLines keeps lines over source.LongLine as they are, one that
+// is no JSON too, and leaves a folder that is finished as it is.
+func TestSetAsideLongLines(t *testing.T) {
+	line := func(n int) string {
+		head := eventWith("user_id", `"abc"`, "event_properties", `{"a":"%"}`)
+		return strings.Replace(head, "%", strings.Repeat("x", n-len(head)+1), 1)
+	}
+	quoted, long := line(source.LongLine), line(source.LongLine+1)
+	path := testfile.Write(t, filepath.Join(t.TempDir(), "a.ndjson"), lines(quoted, long, eventWith())+"["+long)
+	o := Options{Paths: []string{path}, SetAside: filepath.Join(t.TempDir(), "aside")}
+	s, _ := run(t, o)
+	files := readFolder(t, o.SetAside)
+	if s.Invalid != 3 || files["rejected/a.line-2.raw"] != long || files["rejected/a.line-4.raw"] != "["+long {
+		t.Errorf("%d invalid, kept %v", s.Invalid, slices.Collect(maps.Keys(files)))
+	}
+	told := strings.Split(files["rejected/a.ndjson"], "\n")
+	if len(told) != 4 || len(told[0]) < source.LongLine || !strings.HasSuffix(told[1], `: the line is kept in rejected/a.line-2.raw","raw":"rejected/a.line-2.raw"}`) {
+		t.Errorf("%d lines set aside", len(told)-1)
+	}
+	if again, _ := run(t, o); !reflect.DeepEqual(again, s) || !reflect.DeepEqual(readFolder(t, o.SetAside), files) {
+		t.Error("a second run tells or leaves something else")
+	}
+}
 
 func TestSetAside(t *testing.T) {
 	good, bad := eventWith(), eventWith("user_id", `"abc"`, "platform", `null`)

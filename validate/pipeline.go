@@ -56,7 +56,7 @@ type result struct {
 	fixed         []byte  // lines for the copy without errors
 	times         []int64 // of those, in ms since the epoch; untimed without one
 	repaired      int64
-	kept          string // a file of the set-aside folder that must stay
+	kept          []string // files of the set-aside folder that must stay
 	read, invalid int64
 	names         []name // new to the checker
 	tally         tally
@@ -146,7 +146,7 @@ func (p *pipeline) check() {
 	c := &checker{settings: p.settings, common: p.settings}
 	for b := range p.work {
 		res := &result{input: b.input, number: b.number}
-		c.checkBlock(res, b, &p.inputs[b.input], p.aside != nil, p.aside.fixes())
+		c.checkBlock(res, b, &p.inputs[b.input], p.aside)
 		if err := p.all.repeats.add(c.sightings, b.input); err != nil && res.err == nil {
 			res.err = err
 		}

@@ -228,7 +228,7 @@ func (r *reader) longLine() error {
 func (r *reader) putLong(place finding.Place, pointer, message, kept string) {
 	res := &result{read: 1, invalid: 1, findings: []finding.Finding{{Place: place, Pointer: pointer, Rule: ruleTooLong, Severity: finding.Error, Message: message}}}
 	if kept != "" {
-		res.kept = kept
+		res.kept = []string{kept}
 		res.aside = finding.AppendRejectedRaw(nil, place, ruleTooLong, message, kept)
 	}
 	r.put(res)
@@ -238,8 +238,8 @@ func (r *reader) putLong(place finding.Place, pointer, message, kept string) {
 func (r *reader) badRow(ctx context.Context, line []byte, bad *source.RowError) error {
 	place := r.in.Place(r.lines.Number())
 	res := &result{read: 1, invalid: 1, findings: []finding.Finding{{Place: place, Rule: bad.Rule, Severity: finding.Error, Message: bad.Reason}}}
-	if r.p.aside != nil {
-		res.aside = finding.AppendRejected(nil, place, bad.Rule, bad.Reason, line)
+	if err := r.p.aside.add(res, r.in, place, bad.Rule, bad.Reason, line); err != nil {
+		return err
 	}
 	if err := r.flush(ctx); err != nil {
 		return err
@@ -273,18 +273,18 @@ func (r *reader) damaged(ctx context.Context, rest []byte, damage *source.Damage
 		place := r.in.Place(r.lines.Number())
 		res.findings[0].Place = place
 		res.read, res.invalid = 1, 1
-		if r.p.aside != nil {
-			res.aside = finding.AppendRejected(nil, place, ruleDamaged, "the line was cut off: "+damage.Reason, rest)
+		if err := r.p.aside.add(res, r.in, place, ruleDamaged, "the line was cut off: "+damage.Reason, rest); err != nil {
+			return err
 		}
 	}
 	r.put(res)
 	return nil
 }
 
-// checkBlock checks the events of a block into res. Keep tells to keep the
-// invalid ones, fix the others, repaired. It leaves the sightings of the events
-// in c.
-func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix bool) {
+// checkBlock checks the events of a block into res, with what goes aside and,
+// repaired, into the copy. It leaves the sightings of the events in c.
+func (c *checker) checkBlock(res *result, b *block, in *source.Input, aside *setAside) {
+	fix := aside.fixes()
 	c.event.scanner.Forget() // what was in the block before is gone
 	c.event.scanner.Borrow = true
 	c.sightings = c.sightings[:0]
@@ -335,8 +335,14 @@ func (c *checker) checkBlock(res *result, b *block, in *source.Input, keep, fix 
 		res.findings = append(res.findings, e.found...)
 		if e.worst != nil {
 			res.invalid++
-			if keep {
+			switch {
+			case aside.idle():
+			case b.spots != nil: // several may stand in one line
 				res.aside = finding.AppendRejected(res.aside, place, e.worst.Rule, reason(e.worst), line)
+			default:
+				if res.err = aside.add(res, in, place, e.worst.Rule, reason(e.worst), line); res.err != nil {
+					return
+				}
 			}
 		}
 	}

@@ -54,10 +54,7 @@ func (f *File) Write(lines []byte) (n int, err error) {
 // twice its memory.
 func (f *File) Line(p finding.Place, rule, reason string, line []byte) error {
 	if len(line) > source.LongLine {
-		kept, err := keep(f.folder, f.name, p.Line, func(w io.Writer) error {
-			_, err := w.Write(line)
-			return err
-		})
+		kept, err := keepLine(f.folder, f.name, p.Line, line)
 		if err != nil {
 			return err
 		}
@@ -117,6 +114,19 @@ func CopyLong(folder *stage.Folder, lines *source.Lines, in *source.Input) (size
 		return err
 	})
 	return size, kept, err
+}
+
+// KeepLine writes line n of the input into a file of its own, as it is, and
+// returns the file's name in the folder.
+func KeepLine(folder *stage.Folder, in *source.Input, n int64, line []byte) (kept string, err error) {
+	return keepLine(folder, in.Name, n, line)
+}
+
+func keepLine(folder *stage.Folder, of string, n int64, line []byte) (kept string, err error) {
+	return keep(folder, of, n, func(w io.Writer) error {
+		_, err := w.Write(line)
+		return err
+	})
 }
 
 // keep writes a file for line n of what is called of.
