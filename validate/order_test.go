@@ -136,7 +136,7 @@ func TestWaitingResultsAreBounded(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(t.Context())
 				inputs := slices.Repeat(set.Inputs, test.copies)
-				all := &whole{repeats: repeats{most: o.Memory}}
+				all := &acrossInputs{repeats: repeats{most: o.Memory}}
 				defer all.repeats.close()
 				p := newPipeline(&o, settings, inputs, nil, all)
 				p.most = test.most

@@ -20,14 +20,15 @@ import (
 // of all inputs together. The reader whose input is being delivered never waits
 // for another one, and checkers wait for nobody, so there is always a way on.
 //
-// Insert ids do not take this way: 32 bytes an event would wait with the
-// results, where all.repeats puts what is too much into a file.
+// Insert ids do not take this way: checkers hand them to all.repeats, which
+// puts what is too much into a file. With the results, 32 bytes an event would
+// wait.
 type pipeline struct {
 	o        *Options
 	settings *settings
 	inputs   []source.Input
 	aside    *setAside
-	all      *whole
+	all      *acrossInputs
 	work     chan *block
 	free     chan *block // to be used again
 	most     int         // weight of one input's results that may wait; Jobs times that of all inputs'
@@ -78,7 +79,7 @@ const (
 	maxWeight   = 20_000 // see pipeline.most
 )
 
-func newPipeline(o *Options, s *settings, inputs []source.Input, aside *setAside, all *whole) *pipeline {
+func newPipeline(o *Options, s *settings, inputs []source.Input, aside *setAside, all *acrossInputs) *pipeline {
 	p := &pipeline{
 		o: o, settings: s, inputs: inputs, aside: aside, all: all, most: maxWeight,
 		work: make(chan *block, o.Jobs), free: make(chan *block, 3*o.Jobs),

@@ -223,7 +223,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 			return s, err
 		}
 	}
-	all := whole{repeats: repeats{most: o.Memory}}
+	all := acrossInputs{repeats: repeats{most: o.Memory}}
 	defer all.repeats.close()
 	p := newPipeline(&o, settings, set.Inputs, aside, &all)
 	defer p.start(ctx)(cancel)

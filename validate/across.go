@@ -9,14 +9,14 @@ import (
 	"export2batch/internal/source"
 )
 
-// whole is what is known of all inputs together.
-type whole struct {
+// acrossInputs is what is known of all inputs together.
+type acrossInputs struct {
 	names   nameSets
 	repeats repeats
 }
 
 // findings tells about the set of inputs.
-func (w *whole) findings(o *Options, s *settings, inputs []source.Input, report finding.Sink) error {
+func (a *acrossInputs) findings(o *Options, s *settings, inputs []source.Input, report finding.Sink) error {
 	set := finding.Place{File: o.Paths[0]}
 	placeOf := func(input uint32, place uint64) (finding.Place, string) {
 		at := inputs[input].Place(int64(place >> indexBits))
@@ -25,10 +25,10 @@ func (w *whole) findings(o *Options, s *settings, inputs []source.Input, report 
 		}
 		return at, ""
 	}
-	if err := w.repeats.findings(placeOf, set, report); err != nil {
+	if err := a.repeats.findings(placeOf, set, report); err != nil {
 		return err
 	}
-	w.names.findings(set, s.showValues, report)
+	a.names.findings(set, s.showValues, report)
 	return nil
 }
 
