@@ -1,8 +1,6 @@
 package validate
 
 import (
-	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"export2batch/internal/eventfile"
 	"export2batch/internal/finding"
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 func TestRepairs(t *testing.T) {
@@ -221,11 +220,55 @@ func TestManifest(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, found, tc.want)
 		}
 	}
-	dir := finished(t, right, first, second)
-	if err := os.Remove(filepath.Join(dir, "events/a.ndjson")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Run(context.Background(), Options{Paths: []string{dir}, Stdin: io.NopCloser(nil)}); err == nil {
-		t.Error("a file that is gone")
+}
+
+// TestChangedFolder has stage folders whose manifest is damaged, or does not
+// fit the files: each is told, and the events are checked all the same.
+func TestChangedFolder(t *testing.T) {
+	const foreign = `{"name":"tracking plan"}`
+	bad := lines(strings.Replace(eventWith(), "user1", "u", 1))
+	idLength := "events/a.ndjson 1 /user_id id-length"
+	damaged := []string{"manifest.json 0  manifest", idLength}
+	for name, tc := range map[string]struct {
+		files map[string]string // written over those of the folder; "": removed
+		want  []string
+	}{
+		"right":                {nil, []string{idLength}},
+		"empty":                {map[string]string{"manifest.json": " "}, damaged},
+		"array":                {map[string]string{"manifest.json": "[]"}, damaged},
+		"object":               {map[string]string{"manifest.json": "{}"}, damaged},
+		"cut off":              {map[string]string{"manifest.json": `{"stage":"convert","ver`}, damaged},
+		"no stage":             {map[string]string{"manifest.json": `{"stage":"","files":[]}`}, damaged},
+		"no files":             {map[string]string{"manifest.json": `{"stage":"convert","version":"1","options":null,"inputs":null,"files":null,"counts":{}}`}, []string{"events/a.ndjson 0  manifest"}},
+		"damaged, partitions":  {map[string]string{"manifest.json": "[]", "events/a.ndjson": "", "partitions/p.ndjson": bad}, []string{"manifest.json 0  manifest", "partitions/p.ndjson 1 /user_id id-length"}},
+		"damaged, other files": {map[string]string{"manifest.json": "[]", "identities/a.ndjson": "{}\n", "rejected/a.ndjson": "{}\n"}, damaged},
+		"somebody else's":      {map[string]string{"manifest.json": foreign}, []string{idLength, "manifest.json 1  id-required", "manifest.json 1  insert-id-missing", "manifest.json 1  required", "manifest.json 1  time-missing", "manifest.json 1 /name unknown-key"}},
+		"more files":           {map[string]string{"events/b.ndjson": bad, "events/c/d": "x", "events/.DS_Store": "x", "partitions/p": "x", "notes/n": "x"}, []string{"events/b.ndjson 0  manifest", "events/c/d 0  manifest", "partitions/p 0  manifest", idLength}},
+		"a file less":          {map[string]string{"events/a.ndjson": ""}, []string{"events/a.ndjson 0  manifest"}},
+		"another size":         {map[string]string{"events/a.ndjson": bad + bad}, []string{idLength, "events/a.ndjson 2 /user_id id-length", "events/a.ndjson 0  manifest-checksum", "events/a.ndjson 0  manifest-count"}},
+		"nothing in the file":  {map[string]string{"events/a.ndjson": "\n"}, []string{"events/a.ndjson 0  manifest-checksum", "events/a.ndjson 0  manifest-count"}},
+		"Parquet in its place": {map[string]string{"events/a.ndjson": "PAR1\n"}, []string{"events/a.ndjson 0  damaged-input", "events/a.ndjson 0  manifest-checksum", "events/a.ndjson 0  manifest-count"}},
+	} {
+		dir := finished(t, `{}`, strings.TrimSpace(bad))
+		for file, text := range tc.files {
+			path := filepath.Join(dir, file)
+			if text != "" {
+				testfile.Write(t, path, text)
+			} else if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, found := run(t, Options{Paths: []string{dir}})
+		var got []string
+		for i, place := range places(found) {
+			rel, err := filepath.Rel(dir, found[i].File)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, filepath.ToSlash(rel)+" "+place)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: found %q, want %q", name, got, tc.want)
+		}
 	}
 }

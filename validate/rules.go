@@ -128,7 +128,7 @@ func Rules() []Rule {
 		{ruleInvalidJSON, e, "A line is not one JSON value in UTF-8.", srcJSON, true},
 		{ruleDuplicateKey, e, "A key of the event occurs twice, and which one counts is not defined.", srcJSON, true},
 
-		{ruleManifest, e, "The manifest of a stage folder is none.", srcTool, false},
+		{ruleManifest, e, "The manifest of a stage folder is damaged, or names other files than are there.", srcTool, false},
 		{ruleManifestSum, e, "A file of a stage folder has another SHA-256 than its manifest says.", srcTool, false},
 		{ruleManifestCount, e, "The events of a stage folder are not as many as its manifest says.", srcTool, false},
 

@@ -181,7 +181,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	expand := source.Options{Stdin: source.Interruptible(ctx, o.Stdin), Stages: []string{"convert", StageName, "partition"}}
+	expand := source.Options{Stdin: source.Interruptible(ctx, o.Stdin), Stages: []string{"convert", StageName, "partition"}, Changed: true}
 	if o.exportsOnly() {
 		expand.Parquet = &source.ParquetOptions{}
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// Stages names the stage folders that may be given, by their stage. Others
 	// are refused. In a stage folder only the files of its manifest are inputs.
 	Stages []string
+	// Changed reads a stage folder whose manifest is damaged, or does not fit its
+	// files, as far as it can be: each fault is a finding.
+	Changed bool
 	// Except is a folder that is not read though it lies in one that is: the
 	// one that is written to.
 	Except string
@@ -143,6 +146,7 @@ func (e *expander) folder(dir string) error {
 	if !errors.Is(err, stage.ErrNotStage) {
 		return err
 	}
+	damaged := e.o.Changed && e.damagedManifest(dir)
 	type found struct {
 		path, rel string
 		info      fs.FileInfo
@@ -192,6 +196,9 @@ func (e *expander) folder(dir string) error {
 	}
 	slices.SortFunc(files, func(a, b found) int { return naturalCompare(a.rel, b.rel) })
 	for _, f := range files {
+		if damaged && !hasEvents(f.rel) {
+			continue
+		}
 		if err := e.file(f.path, f.rel, f.info, looksLikeData(f.rel)); err != nil {
 			return err
 		}
@@ -208,10 +215,14 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 	for _, f := range m.Files {
 		path := filepath.Join(dir, filepath.FromSlash(f.Name))
 		info, err := os.Stat(path)
+		if e.o.Changed && errors.Is(err, fs.ErrNotExist) {
+			e.find(finding.Place{File: path}, ruleManifest, "is not there, though manifest.json names it")
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: manifest.json names a file that cannot be read: %w", dir, err)
 		}
-		if info.Size() != f.Bytes {
+		if info.Size() != f.Bytes && !e.o.Changed { // else its checksum tells
 			return fmt.Errorf("%s has %d bytes where manifest.json says %d: the folder was changed", path, info.Size(), f.Bytes)
 		}
 		in := fileInput(path, info, Unknown)
@@ -220,6 +231,9 @@ func (e *expander) stageFolder(dir string, m *stage.Manifest) error {
 		}
 		in.Name, in.SHA256, in.Events = e.names.take(f.Name), f.SHA256, f.Events
 		e.set.Inputs = append(e.set.Inputs, in)
+	}
+	if e.o.Changed {
+		return e.unlisted(dir, m)
 	}
 	return nil
 }
