@@ -8,12 +8,14 @@ import (
 )
 
 // spill is a file for the sightings that do not fit into memory: runs of one
-// part each, 32 bytes a sighting. Nothing of it outlives the process.
+// part each, 32 bytes a sighting. Where an open file can be removed, as on Unix,
+// nothing of it outlives the process, however that ends.
 type spill struct {
-	file *os.File
-	at   int64
-	runs [repeatParts][]segment
-	buf  []byte
+	file    *os.File
+	removed bool
+	at      int64
+	runs    [repeatParts][]segment
+	buf     []byte
 }
 
 type segment struct{ at, n int64 } // offset, sightings
@@ -23,7 +25,7 @@ func newSpill() (*spill, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spill{file: f}, nil
+	return &spill{file: f, removed: os.Remove(f.Name()) == nil}, nil
 }
 
 func (s *spill) write(part int, blocks [][]sighting) error {
@@ -72,5 +74,7 @@ func (s *spill) read(part int, list []sighting) ([]sighting, error) {
 func (s *spill) close() {
 	// The file is of no use any more: what fails here changes nothing.
 	s.file.Close()
-	os.Remove(s.file.Name())
+	if !s.removed {
+		os.Remove(s.file.Name())
+	}
 }
