@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 
@@ -82,11 +84,32 @@ func (u *userSchema) flatten(c *checker, v *jsonschema.ValidationError) {
 		return
 	}
 	message := v.Message
-	if !c.showValues && !harmless(keyword) {
-		_, place, _ := strings.Cut(v.AbsoluteKeywordLocation, "#")
+	_, place, _ := strings.Cut(v.AbsoluteKeywordLocation, "#")
+	switch {
+	case message == "not allowed": // by a schema that is false, which has no keyword
+		message = "is not allowed at " + orRoot(place)
+	case !c.showValues && !harmless(keyword) && !dependent(place):
 		message = "does not meet " + keyword + " at " + place
 	}
 	c.report(ruleUserSchema, u.hide(c, pointer, v.KeywordLocation), message+" of "+u.name, 1)
+}
+
+func orRoot(pointer string) string {
+	if pointer == "" {
+		return "the root"
+	}
+	return pointer
+}
+
+// dependent tells the places of names that are required beside others. Their
+// messages hold only what the schema does.
+func dependent(place string) bool {
+	parts := strings.Split(place, "/")
+	n := len(parts)
+	if n < 4 || strings.Trim(parts[n-1], "0123456789") != "" {
+		return false
+	}
+	return parts[n-3] == "dependentRequired" || parts[n-3] == "dependencies"
 }
 
 // harmless tells the keywords whose messages hold nothing of the event.
@@ -155,7 +178,7 @@ func readSchema(path string) (*userSchema, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := compile(filepath.Base(path), text)
+	compiled, err := compile(filepath.Base(path), bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // as of event files
 	if err != nil {
 		return nil, fmt.Errorf("schema %s: %w", path, err)
 	}
@@ -191,11 +214,11 @@ func compile(name string, text []byte) (*jsonschema.Schema, error) {
 		return nil, errors.New("schemas are not fetched")
 	}
 	if err := compiler.AddResource(address, bytes.NewReader(text)); err != nil {
-		return nil, explainCompile(err, outside)
+		return nil, explainCompile(err, outside, doc)
 	}
 	compiled, err := compiler.Compile(address)
 	if err != nil {
-		return nil, explainCompile(err, outside)
+		return nil, explainCompile(err, outside, doc)
 	}
 	roots := []*jsonschema.Schema{compiled}
 	for _, pointer := range dynamicAnchors(doc, "", nil) {
@@ -228,10 +251,12 @@ func dynamicAnchors(doc any, pointer string, list []string) []string {
 
 // explainCompile says what is wrong with a schema in words of our own where
 // the library's do not help.
-func explainCompile(err error, outside string) error {
+func explainCompile(err error, outside string, doc any) error {
 	var invalid *jsonschema.ValidationError
 	var loop jsonschema.InfiniteLoopError
 	switch {
+	case strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(outside, "http://"), "https://"), "json-schema.org/draft"):
+		return fmt.Errorf("%s is not supported: drafts 4 to 2020-12 are", outside)
 	case outside != "":
 		return fmt.Errorf("it refers to %s, outside of its file: references must stay inside (#/…), nothing is fetched", strings.TrimPrefix(outside, "schema:///"))
 	case errors.As(err, &loop):
@@ -241,9 +266,38 @@ func explainCompile(err error, outside string) error {
 			invalid = invalid.Causes[0]
 		}
 		if strings.Contains(invalid.Message, "'regex'") {
-			return fmt.Errorf("%s: the pattern is none that Go's regexp (RE2) knows: it has no look-around and no back-references, and takes linear time for that", invalid.InstanceLocation)
+			return fmt.Errorf("%s: the pattern is none that Go's regexp (RE2) takes: %s", invalid.InstanceLocation, explainPattern(doc, invalid.InstanceLocation))
 		}
-		return fmt.Errorf("%s: %s", invalid.InstanceLocation, invalid.Message)
+		return fmt.Errorf("%s: %s", orRoot(invalid.InstanceLocation), invalid.Message)
 	}
 	return err
+}
+
+// explainPattern says what is wrong with the pattern at pointer, which is a
+// string or a name.
+func explainPattern(doc any, pointer string) string {
+	var name string
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		name = part
+		if unescaped, err := url.PathUnescape(part); err == nil {
+			name = strings.NewReplacer("~1", "/", "~0", "~").Replace(unescaped)
+		}
+		switch v := doc.(type) {
+		case map[string]any:
+			doc = v[name]
+		case []any:
+			if i, err := strconv.Atoi(name); err == nil && i < len(v) {
+				doc = v[i]
+			}
+		}
+	}
+	pattern, ok := doc.(string)
+	if !ok {
+		pattern = name
+	}
+	var bad *syntax.Error
+	if _, err := regexp.Compile(pattern); !errors.As(err, &bad) || bad.Code == syntax.ErrInvalidPerlOp || bad.Code == syntax.ErrInvalidEscape {
+		return "it has no look-around and no back-references, and takes linear time for that"
+	}
+	return bad.Code.String()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"export2batch/internal/finding"
 	"export2batch/schemas"
 )
 
@@ -64,9 +65,14 @@ func TestBadSchemas(t *testing.T) {
 		`{"$ref":"#"}`:             "refers to itself without end",
 		`{"allOf":[{"$ref":"#"}]}`: "refers to itself without end",
 		`{"anyOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"not":{"$ref":"#"}}}}`: "refers to itself without end",
-		`{"$ref":"#/$defs/nosuch"}`:                     "nosuch",
-		`{"properties":{"a":{"pattern":"(a+)+(?=b)"}}}`: "RE2",
-		`{"pattern":"(a)\\1"}`:                          "RE2",
+		`{"$ref":"#/$defs/nosuch"}`:                               "nosuch",
+		`{"properties":{"a":{"pattern":"(a+)+(?=b)"}}}`:           "RE2",
+		`{"pattern":"(a)\\1"}`:                                    "no back-references",
+		`{"properties":{"a~/b":{"pattern":"^(a{1000}){1000}$"}}}`: "mine.json: /properties/a~0~1b/pattern: the pattern is none that Go's regexp (RE2) takes: invalid repeat count",
+		`{"allOf":[{},{"patternProperties":{"a/[":{}}}]}`:         "missing closing ]",
+		`{"patternProperties":{"(?!a)":{}}}`:                      "no look-around",
+		`[]`:                                                      "mine.json: the root: expected object or boolean, but got array",
+		`{"$schema":"http://json-schema.org/draft-03/schema#"}`:   "draft-03/schema is not supported: drafts 4 to 2020-12 are",
 	} {
 		o := Options{Paths: []string{input}, Schemas: []string{writeFile(t, "mine.json", schema)}}
 		_, err := Run(context.Background(), o)
@@ -82,6 +88,25 @@ func TestBadSchemas(t *testing.T) {
 		Schemas: []string{writeFile(t, "mine.json", `{"properties":{"platform":{"pattern":"^(a+)+$"}}}`)}}
 	if s, _ := run(t, o); s.Valid != 1 {
 		t.Errorf("summary %+v", s)
+	}
+}
+
+// TestUserMessages has findings whose place in the schema ends with no keyword.
+func TestUserMessages(t *testing.T) {
+	input := writeFile(t, "a.ndjson", eventWith()+"\n")
+	const dependentTime = "property 'country' is required, if 'time' property exists of "
+	for schema, want := range map[string]string{
+		`false`:                         "is not allowed at the root of ",
+		`{"properties":{"time":false}}`: "is not allowed at /properties/time of ",
+		`{"dependentRequired":{"time":["user_id","country"]}}`:                                      dependentTime,
+		`{"$schema":"http://json-schema.org/draft-07/schema#","dependencies":{"time":["country"]}}`: dependentTime,
+		"\xef\xbb\xbf" + `{"type":"array"}`:                                                         "expected array, but got object of ",
+	} {
+		schema = writeFile(t, "mine.json", schema)
+		_, found := run(t, Options{Paths: []string{input}, Schemas: []string{schema}})
+		if !slices.ContainsFunc(found, func(f finding.Finding) bool { return f.Message == want+schema }) {
+			t.Errorf("%v, want %q", found, want)
+		}
 	}
 }
 
