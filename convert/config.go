@@ -25,8 +25,8 @@ type Config struct {
 // ValidateConfig are options of the stage validate, which has no part in a
 // conversion: whoever runs that stage checks them.
 type ValidateConfig struct {
-	Rules       map[string]string `yaml:"rules"` // rule id to off, info, warn or error
-	MinIDLength int               `yaml:"min-id-length"`
+	Rules       map[string]string `yaml:"rules"`         // rule id to off, info, warn or error
+	MinIDLength *int              `yaml:"min-id-length"` // nil: not given
 }
 
 // ParseConfig reads a file. A key it does not know, or has twice, is an error.

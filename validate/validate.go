@@ -40,6 +40,9 @@ const StageName = "validate"
 // Amplitude, Batch Event Upload API, min_id_length.
 const DefaultMinIDLength = 5
 
+// ErrMinIDLength refuses a least length of ids, also a 0 that a user gave.
+var ErrMinIDLength = errors.New("the least length of ids must be at least 1")
+
 // Options of a validation. The zero value of a field is its default where one
 // is given.
 type Options struct {
@@ -119,7 +122,7 @@ func (o Options) Validate() error {
 	case len(o.Paths) == 0:
 		return errors.New("no input given")
 	case o.MinIDLength < 0:
-		return errors.New("the least length of ids must be at least 1")
+		return ErrMinIDLength
 	case o.SetAside != "" && o.Fix != "":
 		return errors.New("--fix sets aside what it cannot repair: give it without --set-aside")
 	case o.Fix != "" && len(o.Schemas) > 0 && !slices.Contains(o.Schemas, SchemaBatch):

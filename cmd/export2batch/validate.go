@@ -103,8 +103,12 @@ func validateOptions(ui *ui, c *cli.Context) (validate.Options, error) {
 		return validate.Options{}, usagef("%s: %w", c.String("config"), err)
 	}
 	o := validate.Options{Stdin: ui.stdin, Jobs: c.Int("jobs"), Version: version, Now: time.Now(), Rules: config.Validate.Rules}
-	if o.MinIDLength = config.Validate.MinIDLength; o.MinIDLength == 0 || c.IsSet("min-id-length") {
-		o.MinIDLength = c.Int("min-id-length")
+	o.MinIDLength = c.Int("min-id-length")
+	if n := config.Validate.MinIDLength; n != nil && !c.IsSet("min-id-length") {
+		o.MinIDLength = *n
+	}
+	if o.MinIDLength < 1 {
+		return o, errUsage{validate.ErrMinIDLength}
 	}
 	for _, r := range c.StringSlice("rule") {
 		id, severity, ok := strings.Cut(r, "=")
@@ -123,7 +127,10 @@ func validateOptions(ui *ui, c *cli.Context) (validate.Options, error) {
 // makes no sense.
 func checkValidateConfig(config convert.Config) error {
 	section := config.Validate
-	if err := (validate.Options{Paths: []string{"-"}, Rules: section.Rules, MinIDLength: section.MinIDLength}).Validate(); err != nil {
+	if section.MinIDLength != nil && *section.MinIDLength < 1 {
+		return fmt.Errorf("validate: %w", validate.ErrMinIDLength)
+	}
+	if err := (validate.Options{Paths: []string{"-"}, Rules: section.Rules}).Validate(); err != nil {
 		return fmt.Errorf("validate: %w", err)
 	}
 	return nil
