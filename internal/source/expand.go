@@ -146,7 +146,12 @@ func (e *expander) folder(dir string) error {
 	if !errors.Is(err, stage.ErrNotStage) {
 		return err
 	}
-	damaged := e.o.Changed && e.damagedManifest(dir)
+	damaged := damagedManifest(dir)
+	if path := filepath.Join(dir, stage.ManifestName); damaged && e.o.Changed {
+		e.find(finding.Place{File: path}, ruleManifest, "is damaged: the event files are read without their checksums and counts")
+	} else if damaged {
+		return fmt.Errorf("%s is damaged: make the folder anew, or give the files in it that are meant", path)
+	}
 	type found struct {
 		path, rel string
 		info      fs.FileInfo

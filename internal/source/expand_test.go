@@ -261,6 +261,16 @@ func TestStageFolder(t *testing.T) {
 	if _, err := Expand([]string{dir}, Options{Stages: []string{"convert"}}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder with a file gone: %v", err)
 	}
+	for _, text := range []string{"", "[]", `{"stage":"conv`} {
+		put(t, dir, "manifest.json", []byte(text))
+		if _, err := Expand([]string{dir}, Options{Stages: []string{"convert"}}); err == nil || !strings.Contains(err.Error(), "manifest.json is damaged") {
+			t.Errorf("a manifest %q: %v", text, err)
+		}
+	}
+	put(t, dir, "manifest.json", []byte(`{"name":"of somebody else"}`))
+	if set := expand(t, dir); len(set.Inputs) != 3 { // as of any folder
+		t.Errorf("%+v", set)
+	}
 }
 
 func TestStageFolderWithoutEvents(t *testing.T) {
