@@ -67,7 +67,7 @@ func (c *comparison) describe(ctx context.Context, pairs []pair) error {
 // makes sure that they are still what they were.
 func (c *comparison) fetch(ctx context.Context, records []record, texts *textStore) (spans []textSpan, err error) {
 	in := c.input(records[0].side, records[0].input)
-	lines, err := in.Lines()
+	lines, err := in.LinesOnly()
 	if err != nil {
 		return nil, err
 	}

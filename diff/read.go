@@ -71,7 +71,7 @@ type reader struct {
 const batchSize = 512
 
 func (r *reader) run(ctx context.Context) (err error) {
-	lines, err := r.in.Lines()
+	lines, err := r.in.LinesOnly()
 	if err != nil {
 		return err
 	}

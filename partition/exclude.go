@@ -81,7 +81,7 @@ func (x exclusion) read(path string) error {
 		return err
 	}
 	for i := range set.Inputs {
-		lines, err := set.Inputs[i].Lines()
+		lines, err := set.Inputs[i].LinesOnly()
 		if err != nil {
 			return err
 		}

@@ -123,7 +123,7 @@ type partitionLines struct {
 }
 
 func (p *partition) open() (*partitionLines, error) {
-	lines, err := p.input.Lines()
+	lines, err := p.input.LinesOnly()
 	if err != nil {
 		return nil, err
 	}

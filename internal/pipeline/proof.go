@@ -278,7 +278,7 @@ func eachLine(ctx context.Context, paths []string, f func(finding.Place, []byte)
 }
 
 func eachInputLine(ctx context.Context, in *source.Input, f func(finding.Place, []byte) error) error {
-	lines, err := in.Lines()
+	lines, err := in.LinesOnly()
 	if err != nil {
 		return err
 	}
