@@ -130,7 +130,7 @@ func (x exclusion) match(inputs []source.Input) error {
 func (x exclusion) validated(in *source.Input) string { return x.sums[nameOf(in.File, in.Member)] }
 
 func errNotValidated(in *source.Input) error {
-	return fmt.Errorf("%s is not what it was when the folder given to --exclude was written: validate again", finding.Printable(in.Place(0).String()))
+	return fmt.Errorf("%s is not what it was when the folder given to --exclude was written: validate again, and partition into another folder", finding.Printable(in.Place(0).String()))
 }
 
 // digest is empty for an exclusion of nothing.
