@@ -18,42 +18,86 @@ const (
 	inDocuments               // arrays of events, request bodies, events over several lines
 )
 
-// headBytes is how much of an input is looked at to tell its layout.
-const headBytes = 64 << 10
+// headBytes is about how much of an input is looked at to tell its layout. Past
+// it a first line is taken for an event's, unless the array of a request's events
+// has begun, and so is a line behind it that begins an object.
+const headBytes = 1 << 20
 
-// layoutOf tells the layout from the beginning of an input, which is the whole
-// of it if it is shorter than headBytes.
-func layoutOf(head []byte) layout {
+// layoutOf tells the layout from the beginning of an input, and whether more of
+// the input, if there is more, would say the same.
+func layoutOf(head []byte, more bool) (l layout, sure bool) {
 	text := bytes.TrimLeft(head, " \t\r\n")
-	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
-		return inLines
+	switch {
+	case len(text) == 0:
+		return inLines, false
+	case text[0] == '[':
+		return inDocuments, true
+	case text[0] != '{':
+		return inLines, true
 	}
-	if text[0] == '[' {
-		return inDocuments
+	line, _, found := bytes.Cut(text, []byte("\n"))
+	if !found && more && len(head) < headBytes {
+		return inLines, false
 	}
-	line, rest, found := bytes.Cut(text, []byte("\n"))
 	fields, err := jsonscan.Fields(nil, line)
 	switch {
-	case err == nil:
-		if isRequest(line, fields) {
-			return inDocuments
+	case err == nil && isRequest(line, fields), err != nil && mayBeRequest(line):
+		return inDocuments, true
+	case err == nil || !found:
+		return inLines, true
+	}
+	return layoutOver(text, len(line), more)
+}
+
+// layoutOver tells the layout of a text whose first line, of n bytes, is no
+// object. It may be the beginning of one that goes on over the next lines, or
+// that of an event which was cut off: then an event follows where the object
+// does not go on, or it goes on with one whole event and with nothing more.
+func layoutOver(text []byte, n int, more bool) (l layout, sure bool) {
+	good, ended := goodJSON(text)
+	more = more && !ended && good > len(bytes.TrimRight(text, " \t\r\n"))-longestToken // else it changes nothing
+	for at := n; ; {
+		at = len(text) - len(bytes.TrimLeft(text[at:], " \t\r\n"))
+		if at >= good {
+			return inLines, !more
 		}
-		return inLines
-	case mayBeRequest(line):
-		return inDocuments
-	case !found:
-		return inLines
+		if text[at] != '{' {
+			return inDocuments, true
+		}
+		line, _, found := bytes.Cut(text[at:], []byte("\n"))
+		stop, whole := goodJSON(line)
+		at += len(line)
+		size := len(bytes.TrimRight(line, " \t\r"))
+		switch {
+		case whole && stop < size: // as in {"a":1},
+			return inDocuments, true
+		case !found:
+			return inLines, !more
+		case whole:
+			if len(bytes.TrimSpace(text[at:max(at, good)])) > 0 {
+				return inDocuments, true
+			}
+			return inLines, !more
+		case stop < size:
+			return inLines, true
+		}
 	}
+}
+
+// longestToken is more than the bytes of a word or escape, which is refused at
+// its beginning where the text ends in it.
+const longestToken = 16
+
+// goodJSON is how far a text is JSON, or the beginning of it, and whether a
+// whole value ends there.
+func goodJSON(text []byte) (n int, whole bool) {
+	text = bytes.TrimRight(text, " \t\r\n")
+	_, err := jsonscan.Check(text)
 	var syntax *jsonscan.SyntaxError
-	if !errors.As(err, &syntax) || syntax.Offset < len(bytes.TrimRight(line, " \t\r")) {
-		return inLines
+	if !errors.As(err, &syntax) {
+		return len(text), true
 	}
-	// The line ends inside of an object: it goes on in the next one, if that
-	// looks like it.
-	if rest = bytes.TrimLeft(rest, " \t\r\n"); len(rest) > 0 && (rest[0] == '"' || rest[0] == '}') {
-		return inDocuments
-	}
-	return inLines
+	return syntax.Offset, syntax.Reason == "text after the value"
 }
 
 // eventsAt finds where the array starts that the key events of the outermost
@@ -103,7 +147,7 @@ type document struct {
 }
 
 func newDocument(r io.Reader) *document {
-	return &document{r: r, buf: make([]byte, headBytes), line: 1}
+	return &document{r: r, buf: make([]byte, 64<<10), line: 1}
 }
 
 // errSyntax ends a document that is no JSON.

@@ -62,8 +62,27 @@ func TestLayouts(t *testing.T) {
 		"array, then garbage":     {"[" + good + "]\n}", 1, []string{"2  invalid-json"}},
 		"broken element":          {`[{"event_type" 1},` + bad + "]", 2, []string{"1 /0 invalid-json", "1 /1/user_id id-length"}},
 		"broken body":             {`{"api_key":"k","events":[` + good + "," + "}]}", 0, []string{"1  invalid-json", "1  invalid-json"}},
+		"body over lines":         {"{\"api_key\":\"k\",\"foo\":[\n1,\n2],\"events\":[" + bad + "]}\n", 1, []string{"1 /foo request-unknown-key", "3 /events/0/user_id id-length"}},
+		"body with long strings":  {`{"api_key":"k","foo":"` + strings.Repeat("x", 70_000) + "\",\n\"events\":[" + bad + "]}\n", 1, []string{"1 /foo request-unknown-key", "2 /events/0/user_id id-length"}},
+		"body, long second line":  {"{\"api_key\":\n\"k\",\"foo\":\"" + strings.Repeat("x", 3*headBytes) + `","events":[` + bad + "]}\n", 1, []string{"1 /foo request-unknown-key", "2 /events/0/user_id id-length"}},
+		"body, objects in lines":  {"{\"foo\":[\n{\"a\":1},\n{\"a\":2}\n],\"api_key\":\"k\",\"events\":[" + bad + "]}", 1, []string{"1 /foo request-unknown-key", "4 /events/0/user_id id-length"}},
+		"body, object in a line":  {"{\"foo\":\r\n{\"a\":1}\r\n,\"api_key\":\"k\",\"events\":[" + bad + "]}", 1, []string{"1 /foo request-unknown-key", "3 /events/0/user_id id-length"}},
+		"event over lines":        {strings.Replace(bad, "{", "{\"event_properties\":{\"a\":[\n1,\n2]},", 1) + "\n" + good, 2, []string{"1 /user_id id-length"}},
+		"cut first line, array":   {"{\"event_properties\":{\"a\":[\n" + bad + "\n" + good + "\n", 3, []string{"1  invalid-json", "2 /user_id id-length"}},
+		"cut first line, string":  {"{\"event_type\":\"a\r\n" + bad + "\r\n" + good + "\r\n", 3, []string{"1  invalid-json", "2 /user_id id-length"}},
+		"cut first line, comma":   {"{\"event_type\":\"a\",\n" + bad, 2, []string{"1  invalid-json", "2 /user_id id-length"}},
+		"two cut lines":           {"{\"event_type\":\n{\"event_type\":\n" + bad + "\n" + good, 4, []string{"1  invalid-json", "2  invalid-json", "3 /user_id id-length"}},
+		"cut, then a long line":   {"{\"event_type\":\n" + strings.Replace(bad, "{", `{"event_properties":{"a":"`+strings.Repeat("x", 2*headBytes)+`"},`, 1) + "\n" + bad, 3, []string{"1  invalid-json", "2 /event_properties string-length", "2 /user_id id-length", "3 /user_id id-length"}},
+		"cut at the end":          {"{\"event_type\":\"a\"\n", 1, []string{"1  invalid-json"}},
+		"key twice, then lines":   {"{\"event_type\":\"a\",\"event_type\":\"b\"}\n" + bad, 2, []string{"1  duplicate-key", "2 /user_id id-length"}},
 		"key twice in a body":     {`{"api_key":"k","api_key":"l","events":[` + good + "]}\n[]", 0, []string{"1  invalid-json"}},
 	} {
+		whole, _ := layoutOf([]byte(tc.text), false)
+		for n := range min(len(tc.text), 2000) {
+			if l, sure := layoutOf([]byte(tc.text[:n]), true); sure && l != whole {
+				t.Errorf("%s: layout %d from %d bytes, %d from all", name, l, n, whole)
+			}
+		}
 		for _, jobs := range []int{1, 3} {
 			s, found := run(t, Options{Paths: []string{writeFile(t, "input.json", tc.text)}, Jobs: jobs})
 			if got := places(found); !slices.Equal(got, tc.want) || s.Read != tc.read {

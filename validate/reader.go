@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -105,15 +104,17 @@ func (r *reader) read(ctx context.Context) (in stage.Input, err error) {
 	return stage.Input{Name: r.in.File, Member: r.in.Member, Size: size, SHA256: sum}, nil
 }
 
-// layout looks how events lie in the input. A first line that is whole is
-// enough, so that a stream need not come far.
+// layout looks how events lie in the input, at no more of it than it takes: a
+// stream may be slow.
 func (r *reader) layout() layout {
-	for n := 1; ; n *= 2 {
+	for n := 1; ; {
 		head := r.lines.Peek(n)
-		text := bytes.TrimLeft(head, " \t\r\n")
-		if len(head) < n || len(head) >= headBytes || len(text) > 0 && (text[0] != '{' || bytes.IndexByte(text, '\n') > 0 && layoutOf(head) == inLines) {
-			return layoutOf(head)
+		more := len(head) >= n
+		l, sure := layoutOf(head, more)
+		if sure || !more || len(head) >= headBytes {
+			return l
 		}
+		n = len(head) + 1
 	}
 }
 
