@@ -153,6 +153,21 @@ func TestLargeElement(t *testing.T) {
 	}
 }
 
+// TestLargeBody counts the events of a body over 32 MiB, its key before or
+// behind them.
+func TestLargeBody(t *testing.T) {
+	t.Parallel()
+	const events = 32_000
+	for _, body := range []string{`{"api_key":"k","events":%}`, `{"events":%,"api_key":"k"}`} {
+		before, behind, _ := strings.Cut(body, "%")
+		in := io.MultiReader(strings.NewReader(before), &endless{n: events}, strings.NewReader(behind))
+		s, found := run(t, Options{Paths: []string{"-"}, Stdin: in, Rules: map[string]string{ruleTimeFuture: Off}})
+		if got, want := places(found), []string{"1  request-size", "1 /events request-events"}; !slices.Equal(got, want) || s.Valid != events {
+			t.Errorf("%s: %d valid, found %q, want %q", body, s.Valid, got, want)
+		}
+	}
+}
+
 // TestDamagedArray has a gzip file that ends inside an array.
 func TestDamagedArray(t *testing.T) {
 	whole := testfile.Gzip(t, []byte("["+strings.Repeat(goodEvent+",\n", 3000)+goodEvent+"]"))
@@ -233,7 +248,7 @@ func collect(d *document, into *[]string) error {
 		return err
 	}
 	p.work = make(chan *block, 1000)
-	err := r.array(context.Background(), d)
+	_, err := r.array(context.Background(), d)
 	close(p.work)
 	add := func(b *block) {
 		start := 0

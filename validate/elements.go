@@ -31,7 +31,7 @@ func (r *reader) readDocuments(ctx context.Context) (intact bool, err error) {
 		case err != nil:
 		case c == '[':
 			r.block.prefix = ""
-			err = r.array(ctx, d)
+			_, err = r.array(ctx, d)
 		default:
 			err = r.object(ctx, d)
 		}
@@ -65,45 +65,45 @@ func (r *reader) endDocuments(ctx context.Context, d *document, err error) (inta
 	return intact, nil
 }
 
-// array sends on the elements of the array that comes next.
-func (r *reader) array(ctx context.Context, d *document) error {
+// array sends on the n elements of the array that comes next.
+func (r *reader) array(ctx context.Context, d *document) (n int64, err error) {
 	if _, err := d.token(); err != nil {
-		return unexpected(err)
+		return n, unexpected(err)
 	}
 	d.start++ // the bracket
 	if c, err := d.token(); err != nil {
-		return unexpected(err)
+		return n, unexpected(err)
 	} else if c == ']' {
 		d.start++
-		return nil
+		return 0, nil
 	}
-	for index := int64(0); ; index++ {
+	for ; ; n++ {
 		switch err := d.read(); {
 		case err == errTooLong:
-			if err := r.longElement(ctx, d, index); err != nil {
-				return err
+			if err := r.longElement(ctx, d, n); err != nil {
+				return n, err
 			}
 		case err != nil:
-			return unexpected(err)
+			return n, unexpected(err)
 		case len(d.value) == 0:
-			return d.fault("a value is expected")
+			return n, d.fault("a value is expected")
 		default:
-			if err := r.addElement(ctx, d.value, spot{d.first, index}); err != nil {
-				return err
+			if err := r.addElement(ctx, d.value, spot{d.first, n}); err != nil {
+				return n, err
 			}
 		}
 		c, err := d.token()
 		if err != nil {
-			return unexpected(err)
+			return n, unexpected(err)
 		}
 		d.start++
 		switch c {
 		case ',':
 		case ']':
-			return nil
+			return n + 1, nil
 		default:
 			d.start--
-			return d.fault("a comma or closing bracket is expected")
+			return n, d.fault("a comma or closing bracket is expected")
 		}
 	}
 }
@@ -170,15 +170,20 @@ func (r *reader) longRequest(ctx context.Context, d *document, at int) error {
 	r.putRequest(place, req)
 	d.inside(at)
 	r.block.prefix = "/events"
-	if err := r.array(ctx, d); err != nil {
+	n, err := r.array(ctx, d)
+	if err != nil {
 		return err
 	}
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
+	// How many there are is known only now, too late for the place before them.
+	req.found = nil
+	req.checkCount(r.p.settings, n)
+	r.putRequest(place, req)
 	// What stands behind the events closes the object.
 	d.value = append(d.value[:0], `{"events":[]`...)
-	_, err := d.skip(io.Discard)
+	_, err = d.skip(io.Discard)
 	return unexpected(err)
 }
 

@@ -68,12 +68,7 @@ func (r *request) check(s *settings) {
 		case "events":
 			r.array, r.arrayAt = value, int(f.Start)
 			r.events, _ = jsonscan.Elements(nil, value) // it was scanned before
-			switch n := len(r.events); {
-			case n == 0:
-				r.report(s, ruleRequestEvents, "/events", "is empty")
-			case n > maxRequestEvents:
-				r.report(s, ruleRequestEvents, "/events", progress.Thousands(int64(n))+" events, "+progress.Thousands(maxRequestEvents)+" are taken")
-			}
+			r.checkCount(s, int64(len(r.events)))
 		case "options":
 			r.options(s, f)
 		default:
@@ -88,6 +83,15 @@ func (r *request) check(s *settings) {
 func (r *request) checkSize(s *settings) {
 	if r.size > maxRequestBytes {
 		r.report(s, ruleRequestSize, "", "has more than 20 MB")
+	}
+}
+
+func (r *request) checkCount(s *settings, events int64) {
+	switch {
+	case events == 0:
+		r.report(s, ruleRequestEvents, "/events", "is empty")
+	case events > maxRequestEvents:
+		r.report(s, ruleRequestEvents, "/events", progress.Thousands(events)+" events, "+progress.Thousands(maxRequestEvents)+" are taken")
 	}
 }
 
