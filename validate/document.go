@@ -25,7 +25,7 @@ const headBytes = 1 << 20
 
 // layoutOf tells the layout from the beginning of an input, and whether more of
 // the input, if there is more, would say the same.
-func layoutOf(head []byte, more bool) (l layout, sure bool) {
+func layoutOf(head []byte, more, batch bool) (l layout, sure bool) {
 	text := bytes.TrimLeft(head, " \t\r\n")
 	switch {
 	case len(text) == 0:
@@ -41,7 +41,7 @@ func layoutOf(head []byte, more bool) (l layout, sure bool) {
 	}
 	fields, err := jsonscan.Fields(nil, line)
 	switch {
-	case err == nil && isRequest(line, fields), err != nil && mayBeRequest(line):
+	case err == nil && isRequest(line, fields, batch), err != nil && mayBeRequest(line):
 		return inDocuments, true
 	case err == nil || !found:
 		return inLines, true

@@ -56,6 +56,11 @@ func TestLayouts(t *testing.T) {
 		"pretty body":             {pretty(body(good, bad)), 2, []string{"10 /events/1/user_id id-length"}},
 		"body with options":       {`{"options":{"min_id_length":3},"api_key":"k","events":[` + bad + `]}` + body(bad), 2, []string{"1 /events/0/user_id id-length"}},
 		"body, no key":            {`{"events":[` + bad + `],"a":1}`, 1, []string{"1  request-api-key", "1 /a request-unknown-key", "1 /events/0/user_id id-length"}},
+		"body, no events":         {`{"api_key":"k"}` + "\n" + body(bad), 1, []string{"1  request-events", "2 /events/0/user_id id-length"}},
+		"body, null for events":   {`{"api_key":"k","events":null}`, 0, []string{"1 /events request-events"}},
+		"body of wrong types":     {`{"api_key":5,"events":{}}`, 0, []string{"1 /api_key request-api-key", "1 /events request-events"}},
+		"pretty body, no events":  {pretty(`{"api_key":"k","options":{}}`), 0, []string{"1  request-events"}},
+		"event with api_key":      {eventWith("api_key", `"k"`) + "\nnonsense\n" + bad, 3, []string{"1 /api_key unknown-key", "2  invalid-json", "3 /user_id id-length"}},
 		"array cut off":           {"[" + good + ",\n" + bad[:9], 1, []string{"2  invalid-json"}},
 		"array without a comma":   {"[" + good + "\n" + bad + "]", 1, []string{"2  invalid-json"}},
 		"array with a comma more": {"[" + good + ",]", 1, []string{"1  invalid-json"}},
@@ -77,9 +82,9 @@ func TestLayouts(t *testing.T) {
 		"key twice, then lines":   {"{\"event_type\":\"a\",\"event_type\":\"b\"}\n" + bad, 2, []string{"1  duplicate-key", "2 /user_id id-length"}},
 		"key twice in a body":     {`{"api_key":"k","api_key":"l","events":[` + good + "]}\n[]", 0, []string{"1  invalid-json"}},
 	} {
-		whole, _ := layoutOf([]byte(tc.text), false)
+		whole, _ := layoutOf([]byte(tc.text), false, true)
 		for n := range min(len(tc.text), 2000) {
-			if l, sure := layoutOf([]byte(tc.text[:n]), true); sure && l != whole {
+			if l, sure := layoutOf([]byte(tc.text[:n]), true, true); sure && l != whole {
 				t.Errorf("%s: layout %d from %d bytes, %d from all", name, l, n, whole)
 			}
 		}
@@ -89,6 +94,17 @@ func TestLayouts(t *testing.T) {
 				t.Errorf("%s: %d read, found %q, want %d and %q", name, s.Read, got, tc.read, tc.want)
 			}
 		}
+	}
+}
+
+// TestRequestsOfOthers holds objects with the keys of a request against a
+// schema of the user's own.
+func TestRequestsOfOthers(t *testing.T) {
+	schema := writeFile(t, "own.json", `{"required":["name"]}`)
+	path := writeFile(t, "input.json", `{"api_key":"k","events":3}`+"\n")
+	s, found := run(t, Options{Paths: []string{path}, Schemas: []string{schema}})
+	if got, want := places(found), []string{"1  user-schema"}; !slices.Equal(got, want) || s.Read != 1 {
+		t.Errorf("%d read, found %q, want %q", s.Read, got, want)
 	}
 }
 

@@ -133,7 +133,7 @@ func (r *reader) object(ctx context.Context, d *document) error {
 	}
 	body := d.value
 	fields, err := jsonscan.Fields(nil, body)
-	if err == nil && !isRequest(body, fields) || err != nil && !mayBeRequest(body) {
+	if err == nil && !isRequest(body, fields, r.p.settings.batch) || err != nil && !mayBeRequest(body) {
 		r.block.prefix = ""
 		return r.addElement(ctx, body, spot{d.first, -1})
 	}

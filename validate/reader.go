@@ -110,7 +110,7 @@ func (r *reader) layout() layout {
 	for n := 1; ; {
 		head := r.lines.Peek(n)
 		more := len(head) >= n
-		l, sure := layoutOf(head, more)
+		l, sure := layoutOf(head, more, r.p.settings.batch)
 		if sure || !more || len(head) >= headBytes {
 			return l
 		}

@@ -26,18 +26,21 @@ type request struct {
 	found []finding.Finding
 }
 
-// isRequest tells a request body from an event.
-func isRequest(text []byte, fields []jsonscan.Field) bool {
-	events, types := false, false
+// isRequest tells a request body from an event. Where Amplitude's rules are off
+// (batch is false), only events that are an array make a request.
+func isRequest(text []byte, fields []jsonscan.Field, batch bool) bool {
+	request := false
 	for i := range fields {
 		switch string(fields[i].Key(text)) {
+		case "api_key":
+			request = request || batch
 		case "events":
-			events = fields[i].Kind == jsonscan.Array
+			request = request || batch || fields[i].Kind == jsonscan.Array
 		case "event_type":
-			types = true
+			return false
 		}
 	}
-	return events && !types
+	return request
 }
 
 // mayBeRequest tells the same of a text that is no JSON.
@@ -55,7 +58,7 @@ func readRequest(body []byte, fields []jsonscan.Field) *request {
 func (r *request) check(s *settings) {
 	r.minIDLength = s.minIDLength
 	r.checkSize(s)
-	key := false
+	key, events := false, false
 	for i := range r.fields {
 		f := &r.fields[i]
 		value := f.Value(r.body)
@@ -66,6 +69,11 @@ func (r *request) check(s *settings) {
 				r.report(s, ruleRequestKey, "/api_key", "is no API key")
 			}
 		case "events":
+			events = true
+			if f.Kind != jsonscan.Array {
+				r.report(s, ruleRequestEvents, "/events", "is no array")
+				continue
+			}
 			r.array, r.arrayAt = value, int(f.Start)
 			r.events, _ = jsonscan.Elements(nil, value) // it was scanned before
 			r.checkCount(s, int64(len(r.events)))
@@ -77,6 +85,9 @@ func (r *request) check(s *settings) {
 	}
 	if !key {
 		r.report(s, ruleRequestKey, "", "has no api_key")
+	}
+	if !events {
+		r.report(s, ruleRequestEvents, "", "has no events")
 	}
 }
 
