@@ -15,8 +15,8 @@ type acrossInputs struct {
 	repeats repeats
 }
 
-// findings tells about the set of inputs.
-func (a *acrossInputs) findings(o *Options, s *settings, inputs []source.Input, report finding.Sink) error {
+// findings tells about the set of inputs; n is how many a finding counts as.
+func (a *acrossInputs) findings(o *Options, s *settings, inputs []source.Input, report func(f finding.Finding, n int64)) error {
 	set := finding.Place{File: o.Paths[0]}
 	placeOf := func(input uint32, place uint64) (finding.Place, string) {
 		at := inputs[input].Place(int64(place >> indexBits))
@@ -28,7 +28,7 @@ func (a *acrossInputs) findings(o *Options, s *settings, inputs []source.Input, 
 	if err := a.repeats.findings(placeOf, set, report); err != nil {
 		return err
 	}
-	a.names.findings(set, s.showValues, report)
+	a.names.findings(set, s.showValues, func(f finding.Finding) { report(f, 1) })
 	return nil
 }
 

@@ -101,8 +101,9 @@ func (r *repeats) close() {
 }
 
 // findings tells the repeats in the order of their places, up to maxRepeats of
-// each rule. placeOf tells where a sighting was.
-func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Place, string), set finding.Place, report func(finding.Finding)) error {
+// each rule, and how many more there are: n is how many a finding stands for.
+// placeOf tells where a sighting was.
+func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Place, string), set finding.Place, report func(f finding.Finding, n int64)) error {
 	kinds := [...]struct {
 		rule, message string
 		worst         repeatHeap
@@ -136,10 +137,10 @@ func (r *repeats) findings(placeOf func(input uint32, place uint64) (finding.Pla
 		for _, again := range list {
 			place, pointer := placeOf(again.input, again.place)
 			first, _ := placeOf(again.first.input, again.first.place)
-			report(finding.Finding{Place: place, Pointer: pointer + keyInsertID.pointer(), Rule: kind.rule, Message: fmt.Sprintf(kind.message, first)})
+			report(finding.Finding{Place: place, Pointer: pointer + keyInsertID.pointer(), Rule: kind.rule, Message: fmt.Sprintf(kind.message, first)}, 1)
 		}
 		if more := kind.n - int64(len(list)); more > 0 {
-			report(finding.Finding{Place: set, Rule: kind.rule, Message: fmt.Sprintf("and %s like the %s above", progress.Amount(more, "more event", "more events"), progress.Thousands(int64(len(list))))})
+			report(finding.Finding{Place: set, Rule: kind.rule, Message: fmt.Sprintf("and %s like the %s above", progress.Amount(more, "more event", "more events"), progress.Thousands(int64(len(list))))}, more)
 		}
 	}
 	return nil

@@ -127,11 +127,15 @@ func TestRepeatsAgainstMap(t *testing.T) {
 	}
 }
 
-// TestManyRepeats tells the first of them, and how many more there are.
+// TestManyRepeats tells the first of them, and how many more there are, and
+// counts all.
 func TestManyRepeats(t *testing.T) {
 	for more, message := range map[int]string{1: "and 1 more event like the 1 000 above", 5: "and 5 more events like the 1 000 above"} {
 		path := writeFile(t, "a.ndjson", strings.Repeat(eventWith()+"\n", 1+maxRepeats+more))
-		_, found := runAll(t, Options{Paths: []string{path}, Rules: map[string]string{ruleTimeOld: Off}})
+		s, found := runUncounted(t, Options{Paths: []string{path}, Rules: map[string]string{ruleTimeOld: Off}})
+		if n := int64(maxRepeats + more); s.Warnings != n || s.Rules[ruleInsertIDRepeated] != n {
+			t.Errorf("%d more: summary %+v", more, s)
+		}
 		last := found[len(found)-1]
 		if len(found) != maxRepeats+1 || found[0].Line != 2 || found[maxRepeats-1].Line != maxRepeats+1 || last.Message != message {
 			t.Errorf("%d found, the last %v, want %q", len(found), last, message)

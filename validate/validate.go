@@ -146,11 +146,11 @@ type Summary struct {
 	Valid    int64 `json:"valid"`              // events without a finding of severity error
 	Invalid  int64 `json:"invalid"`            // events with one
 	Repaired int64 `json:"repaired,omitempty"` // events of the valid ones that were repaired
-	Errors   int64 `json:"errors"`             // findings by severity
+	Errors   int64 `json:"errors"`             // findings by severity, repeated insert ids that are not told one by one included
 	Warnings int64 `json:"warnings"`
 	Infos    int64 `json:"infos"`
 
-	Rules map[string]int64 `json:"rules"` // findings by rule
+	Rules map[string]int64 `json:"rules"` // the same by rule
 
 	EventsPerSecond float64 `json:"events_per_second,omitempty"` // set by the caller, who has the clock
 }
@@ -158,16 +158,17 @@ type Summary struct {
 // Balanced tells whether every event read is accounted for.
 func (s *Summary) Balanced() bool { return s.Read == s.Valid+s.Invalid }
 
-func (s *Summary) count(f *finding.Finding) {
+// count takes a finding that stands for n.
+func (s *Summary) count(f *finding.Finding, n int64) {
 	switch f.Severity {
 	case finding.Error:
-		s.Errors++
+		s.Errors += n
 	case finding.Warn:
-		s.Warnings++
+		s.Warnings += n
 	default:
-		s.Infos++
+		s.Infos += n
 	}
-	s.Rules[f.Rule]++
+	s.Rules[f.Rule] += n
 }
 
 // Run validates the inputs. Findings are no error; the summary counts them.
@@ -204,16 +205,18 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 	if o.Trust && aside != nil && aside.was != nil {
 		return s, json.Unmarshal(aside.was.Counts, &s)
 	}
-	tell := func(f finding.Finding) {
-		s.count(&f)
+	tellFor := func(f finding.Finding, n int64) {
+		s.count(&f, n)
 		o.Sink(f)
 	}
-	report := func(f finding.Finding) {
+	tell := func(f finding.Finding) { tellFor(f, 1) }
+	reportFor := func(f finding.Finding, n int64) {
 		if severity, on := settings.severities[f.Rule]; on {
 			f.Severity = severity
-			tell(f)
+			tellFor(f, n)
 		}
 	}
+	report := func(f finding.Finding) { reportFor(f, 1) }
 	for _, f := range set.Findings {
 		if !isRule(f.Rule) { // never passed over in silence
 			tell(f)
@@ -238,7 +241,7 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 			return s, fmt.Errorf("%s: %w", set.Inputs[i].Place(0), err)
 		}
 	}
-	if err := all.findings(&o, settings, set.Inputs, report); err != nil {
+	if err := all.findings(&o, settings, set.Inputs, reportFor); err != nil {
 		return s, err
 	}
 	if !s.Balanced() {
