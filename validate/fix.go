@@ -17,7 +17,8 @@ import (
 //	string-length    strings over 1024 characters are cut as Amplitude would;
 //	                 ids are not, which would make others of them
 //	placeholder-id   is removed when the other id remains
-//	type             null, which is no value of any key, is left out
+//	type             null, which is no value of any key, is left out; but not
+//	                 as a time: Amplitude would take that of the upload
 
 // repair returns the event that was checked last with its repairs, or false
 // where there is nothing to repair.
@@ -55,7 +56,7 @@ func (c *checker) repairField(dst []byte, k key, f *jsonscan.Field) (_ []byte, k
 	value := f.Value(c.event.text)
 	switch {
 	case k == keyUnknown:
-	case f.Kind == jsonscan.Null:
+	case f.Kind == jsonscan.Null && k != keyTime:
 		return dst, false
 	case k == keyTime && f.Kind == jsonscan.Number:
 		if ms, ok := inMillis(value); ok {

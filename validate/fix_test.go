@@ -36,6 +36,8 @@ func TestRepairs(t *testing.T) {
 		{eventWith("time", `946684799`), ""},
 		{eventWith("time", `-1600000000`), ""},
 		{eventWith("uuid", `null`), ""},
+		{eventWith("time", `null`), ""},
+		{eventWith("time", `null`, "platform", `null`), eventWith("time", `null`)},
 		{eventWith(), ""},
 		{`nonsense`, ""},
 	} {
@@ -85,6 +87,20 @@ func TestFix(t *testing.T) {
 	same, _ := run(t, o)
 	if same.Errors != s.Errors {
 		t.Errorf("a second run: %+v", same)
+	}
+}
+
+// TestFixLeavesNullTime sets aside an event whose time is null, rather than have
+// it dated at its upload.
+func TestFixLeavesNullTime(t *testing.T) {
+	path := writeFile(t, "a.ndjson", lines(eventWith("time", `null`, "platform", `null`)))
+	dir := filepath.Join(t.TempDir(), "fixed")
+	s, found := run(t, Options{Paths: []string{path}, Fix: dir, Compress: eventfile.None})
+	if got, want := places(found), []string{"1 /platform type", "1 /time type"}; !slices.Equal(got, want) || s.Invalid != 1 || s.Repaired != 0 {
+		t.Errorf("%+v, found %q, want %q", s, got, want)
+	}
+	if !strings.Contains(readFolder(t, dir)["rejected/a.ndjson"], `\"time\":null`) {
+		t.Error("the event is not set aside as it was")
 	}
 }
 
