@@ -123,13 +123,13 @@ func printConvertAccount(w io.Writer, s convert.Summary) {
 		fmt.Fprintf(w, "  ids by the maps, in events: %s, %s\n", count(sum(s.MappedIDs), "mapped", s.MappedIDs), count(sum(s.UnmappedIDs), "not mapped", s.UnmappedIDs))
 	}
 	if s.MergedIDLines > 0 {
-		fmt.Fprintf(w, "  %s merged-ID lines in %s files, no events: noted in identities\n", progress.Thousands(s.MergedIDLines), progress.Thousands(s.MergedIDFiles))
+		fmt.Fprintf(w, "  %s in %s, no events: noted in identities\n", progress.Amount(s.MergedIDLines, "merged-ID line", "merged-ID lines"), progress.Amount(s.MergedIDFiles, "file", "files"))
 	}
 	if s.Ignored > 0 {
-		fmt.Fprintf(w, "  %s files ignored: hidden, or neither by content nor by name data\n", progress.Thousands(s.Ignored))
+		fmt.Fprintf(w, "  %s ignored: hidden, or neither by content nor by name data\n", progress.Amount(s.Ignored, "file", "files"))
 	}
 	if s.Damaged > 0 {
-		fmt.Fprintf(w, "  %s inputs damaged or doubtful: what could be read is converted\n", progress.Thousands(s.Damaged))
+		fmt.Fprintf(w, "  %s damaged or doubtful: what could be read is converted\n", progress.Amount(s.Damaged, "input", "inputs"))
 	}
 }
 

@@ -172,8 +172,8 @@ func printPartition(w io.Writer, s partition.Summary, out string) {
 	fmt.Fprintf(w, "partition: %s read = %s + %s + %s, in %s partitions, %s\n",
 		progress.Thousands(s.Read), count(s.Written, "written", nil), count(s.Rejected, "rejected", s.RejectedBy),
 		count(s.Dropped, "dropped", s.DroppedBy), progress.Thousands(s.Partitions), rate(s.EventsPerSecond, s.Finished))
-	fmt.Fprintf(w, "  %s identities, the largest with %s events; %s devices joined to users, %s shared by too many\n",
-		progress.Thousands(s.Identities), progress.Thousands(s.LargestIdentity), progress.Thousands(s.Joined), progress.Thousands(s.SharedDevices))
+	fmt.Fprintf(w, "  %s, the largest with %s; %s joined to users, %s shared by too many\n",
+		progress.Amount(s.Identities, "identity", "identities"), progress.Amount(s.LargestIdentity, "event", "events"), progress.Amount(s.Joined, "device", "devices"), progress.Thousands(s.SharedDevices))
 	if s.HotIdentities > 0 {
 		fmt.Fprintf(w, "  %s identities with very many events have partitions of their own, the last ones\n", progress.Thousands(s.HotIdentities))
 	}
@@ -191,7 +191,7 @@ func printPartition(w io.Writer, s partition.Summary, out string) {
 		fmt.Fprintf(w, "  %s events have no insert_id: duplicates among them cannot be seen\n", progress.Thousands(s.WithoutInsertID))
 	}
 	if s.Damaged > 0 {
-		fmt.Fprintf(w, "  %s inputs damaged: what could be read is written\n", progress.Thousands(s.Damaged))
+		fmt.Fprintf(w, "  %s damaged: what could be read is written\n", progress.Amount(s.Damaged, "input", "inputs"))
 	}
 	fmt.Fprintf(w, "  partitions in %s\n", filepath.Join(out, "partitions"))
 }
