@@ -79,7 +79,7 @@ type idReader struct {
 	reported int64         // stored bytes of it that the meter knows of
 }
 
-// flushLines is after how many lines progress is reported and Ctrl-C looked for.
+// flushLines is after how many lines next does so.
 const flushLines = 1 << 16
 
 // identities reads an identity file. It must be whole: what it lacks would
@@ -90,13 +90,8 @@ func (c *idReader) identities(in *source.Input) (err error) {
 	}
 	defer c.lines.Close()
 	c.scan.vouched, c.reported = false, 0
-	for n := 1; ; n++ {
-		if n%flushLines == 0 {
-			if err := c.flush(); err != nil {
-				return err
-			}
-		}
-		line, err := c.lines.Next()
+	for {
+		line, err := c.next()
 		switch {
 		case err == io.EOF:
 			if _, _, err := verifySum(in, c.lines); err != nil {
@@ -128,13 +123,8 @@ func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
 	defer c.lines.Close()
 	c.scan.vouched, c.scan.escaped, c.reported = known.vouched, false, 0
 	found := knownLines{read: true, vouched: true}
-	for n := 1; ; n++ {
-		if n%flushLines == 0 {
-			if err := c.flush(); err != nil {
-				return err
-			}
-		}
-		line, err := c.lines.Next()
+	for {
+		line, err := c.next()
 		switch {
 		case err == io.EOF:
 			found.vouched = found.vouched && !c.scan.escaped
@@ -163,6 +153,16 @@ func (c *idReader) events(in *source.Input, known *knownLines) (err error) {
 			return err
 		}
 	}
+}
+
+// next reads a line. Now and then it hands on what was taken, and looks for Ctrl-C.
+func (c *idReader) next() (line []byte, err error) {
+	if c.lines.Number()%flushLines == 0 {
+		if err := c.flush(); err != nil {
+			return nil, err
+		}
+	}
+	return c.lines.Next()
 }
 
 // take adds what was read of a line.

@@ -141,7 +141,7 @@ func sendRound(ctx context.Context, plain, o Options, parts *partitions, f *fold
 				from.rejected, dir, filepath.Join(roundState, rejectedDir))
 		}
 		o.Log.Info("texts were mended since the retry was begun, and nothing of it was taken: it begins anew", "retry", dir)
-		if err := errors.Join(os.RemoveAll(roundState), os.RemoveAll(dir)); err != nil {
+		if err := errors.Join(discard(roundState), discard(dir)); err != nil {
 			return err
 		}
 		break
@@ -154,6 +154,19 @@ func sendRound(ctx context.Context, plain, o Options, parts *partitions, f *fold
 		return err
 	}
 	return runRound(ctx, plain, dir, roundState)
+}
+
+// discard removes a folder under another name, so that a kill leaves nothing of
+// it where it was.
+func discard(dir string) error {
+	gone := dir + ".discarded"
+	if err := os.RemoveAll(gone); err != nil { // of a killed run
+		return err
+	}
+	if err := os.Rename(dir, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(gone)
 }
 
 // asideOf is what an upload or a round set aside.

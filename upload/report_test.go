@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"export2batch/internal/stage"
+	"export2batch/internal/testfile"
 )
 
 // A rehearsal says what the upload then does: the requests, their bytes, and
@@ -273,6 +274,8 @@ func TestMendedAfterAStop(t *testing.T) {
 			rejected := filepath.Join(o.Dir+".upload", rejectedDir, "part-0001.ndjson")
 			edit(t, filepath.Dir(rejected), filepath.Base(rejected), `\"open\"`, `\"mended\"`)
 			f.script = nil
+			half := filepath.Join(o.Dir+".upload", retryDir, "001.discarded", "manifest.json") // of a killed run
+			testfile.Write(t, half, "{}")
 			s, err := Again(t.Context(), o)
 			if taken > 0 {
 				if err == nil || !strings.Contains(err.Error(), "was mended after") {
@@ -282,6 +285,9 @@ func TestMendedAfterAStop(t *testing.T) {
 			}
 			if err != nil || s.Retry.Accepted != maxIsolated+20 || s.Retry.Pending != 0 {
 				t.Fatalf("%+v %v", s.Retry, err)
+			}
+			if _, err := os.Stat(filepath.Dir(half)); !os.IsNotExist(err) {
+				t.Error("what was discarded is still there")
 			}
 			mended := 0
 			for _, r := range f.requests[first:] {

@@ -18,7 +18,10 @@ func guardOutputs(outputs []string, set *source.Set) error {
 			return err
 		}
 		for _, folder := range set.Folders {
-			dir, err := resolved(folder)
+			dir, err := filepath.EvalSymlinks(folder)
+			if err == nil {
+				dir, err = filepath.Abs(dir)
+			}
 			if err != nil {
 				return err
 			}
